@@ -1,0 +1,74 @@
+"""flownb: notebook cells that run again.
+
+`%load_ext flownb`, then `%%flow NAME` on a cell. From Python: `Flow`, `open_storage`,
+`LocalEnvironment`. What is heavy is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flownb._version import __version__
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from flownb.environments import Environment, LocalEnvironment
+    from flownb.errors import FlownbError
+    from flownb.flow import Flow
+    from flownb.parameters import Secret
+    from flownb.runs import Run
+    from flownb.storage import NotebookStorage, Storage, open_storage
+
+__all__ = [
+    "Environment",
+    "Flow",
+    "FlownbError",
+    "LocalEnvironment",
+    "NotebookStorage",
+    "Run",
+    "Secret",
+    "Storage",
+    "__version__",
+    "load_ipython_extension",
+    "open_storage",
+    "unload_ipython_extension",
+]
+
+_PLACES = {
+    "Environment": "flownb.environments",
+    "FlownbError": "flownb.errors",
+    "Flow": "flownb.flow",
+    "LocalEnvironment": "flownb.environments",
+    "NotebookStorage": "flownb.storage",
+    "Run": "flownb.runs",
+    "Secret": "flownb.parameters",
+    "Storage": "flownb.storage",
+    "open_storage": "flownb.storage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Make `%%flow` and `%flow` known to this shell: what `%load_ext flownb` calls."""
+    from flownb.ui.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take back what `load_ipython_extension` did: what `%unload_ext flownb` calls."""
+    from flownb.ui.extension import unload
+
+    unload(shell)

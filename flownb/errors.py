@@ -1,0 +1,77 @@
+"""What can go wrong, in one small family.
+
+Every message says what happened, to which flow, cell, parameter or file, and what to do next. In a
+notebook and on the command line it is shown as that message, never as a traceback: whoever made the
+mistake can mend it from the words alone.
+"""
+
+from __future__ import annotations
+
+
+class FlownbError(Exception):
+    """The base of every error that flownb raises on purpose."""
+
+    #: exit status of the command line when this error ends it
+    exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        """Show only the message where IPython would print a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class NameRefused(FlownbError):
+    """A flow's, step's, output's or parameter's name is not one that can be used."""
+
+
+class CaptureError(FlownbError):
+    """A cell cannot become (part of) a flow: something in it, or that it reads, stands in the way."""
+
+
+class ParameterError(FlownbError):
+    """A parameter is declared wrongly, or is unknown, missing, or of another type than declared."""
+
+
+class DocumentError(FlownbError):
+    """A file is not a notebook, or not a flow document that this version reads."""
+
+
+class StorageError(FlownbError):
+    """A storage cannot be opened, read or written."""
+
+
+class FlowNotFound(StorageError):
+    """A storage holds no flow of that name, or not in that version."""
+
+
+class FlowExists(StorageError):
+    """A storage holds a flow of that name already, and replacing it was not asked for."""
+
+
+class EnvironmentRefused(FlownbError):
+    """An environment is declared wrongly, or cannot do what is asked of it here."""
+
+
+class CallbackError(FlownbError):
+    """A callback cannot be called, stored or loaded."""
+
+
+class OutputError(FlownbError):
+    """An output does not exist, or cannot be stored or read back."""
+
+
+class RunNotFound(FlownbError):
+    """No run of that identity is recorded here."""
+
+
+class RecordError(FlownbError):
+    """The record of runs cannot be read or written."""
+
+
+class RunFailed(FlownbError):
+    """A run ended in another state than `Success`; raised by `Run.raise_for_state()`."""
+
+    exit_code = 1
+
+
+class MissingExtra(FlownbError):
+    """A library that an optional feature needs is not installed; the message names the extra."""

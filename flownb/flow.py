@@ -1,0 +1,245 @@
+"""What a flow is: parameters, steps, the closure they need, and a digest of it all.
+
+Plain data, frozen: no module below this one. How a flow comes about is told by `flownb.capture`, how
+it is written down by `flownb.document`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from flownb.errors import NameRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+    from pathlib import Path
+
+    from flownb.graph import Graph
+
+How = Literal["import", "module", "definition", "literal", "statements", "pickle"]
+
+_NAME_LIMIT = 100
+
+
+def check_name(name: str, what: str = "flow") -> str:
+    """Return `name` in Unicode's composed form (NFC), or raise `NameRefused`.
+
+    A name is letters, marks and digits of any script, `_`, `-` and single inner spaces, at most 100
+    characters. What is refused: path separators, control and formatting characters (right-to-left marks
+    among them), anything that a shell, a URL, HTML or a file system would read as more than a name.
+    """
+    name = unicodedata.normalize("NFC", name)
+    shown = ascii(name if len(name) <= 40 else name[:40] + "...")
+    if not name:
+        raise NameRefused(f"a {what} needs a name: letters, digits, `_`, `-` and single spaces between them")
+    if len(name) > _NAME_LIMIT:
+        raise NameRefused(
+            f"the {what} name {shown} is {len(name)} characters long; at most {_NAME_LIMIT} are allowed"
+        )
+    for char in name:
+        if char not in "_- " and unicodedata.category(char)[0] not in "LMN":
+            raise NameRefused(
+                f"the {what} name {shown} has the character {char!a}; "
+                "letters, digits, `_`, `-` and single spaces between them are allowed"
+            )
+    if name != name.strip() or "  " in name or name.startswith("-"):
+        raise NameRefused(
+            f"the {what} name {shown} must not start with `-`, and have only single spaces, inside"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter as it is declared: all of it source text, so that reading it runs nothing."""
+
+    name: str
+    annotation: str = ""  #: source of the type; empty where none was written
+    default: str | None = None  #: source of the default value; None: required
+    help: str = ""  #: the comment behind the declaration
+
+    @property
+    def required(self) -> bool:
+        """Whether a run must be given a value."""
+        return self.default is None
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One thing that the steps need from the notebook around them, and the Python that brings it back.
+
+    `source` is one or more whole statements; executed in order with the rest of the closure, it binds
+    `binds`. `reads` are the names that it needs from the rest of the closure, `reads_first` those of
+    them that it needs already when it is executed (decorators, bases, defaults), not only when called.
+    `identity` stands for its content in the digest: the source, save where that is not deterministic.
+    """
+
+    name: str
+    how: How
+    source: str
+    binds: tuple[str, ...] = ()  #: all names bound; `(name,)` where empty
+    reads: tuple[str, ...] = ()
+    reads_first: tuple[str, ...] = ()
+    identity: str = ""  #: empty: the source itself
+    type: str = ""  #: for people: "function", "DataFrame, 12 x 3", "module of pandas 3.0"
+    size: int = 0  #: bytes that it takes in the document
+    step: str = ""  #: carried just before this step only, where steps were captured with different ones
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """The names that executing `source` binds."""
+        return self.binds or (self.name,)
+
+    @property
+    def content(self) -> str:
+        """What the digest hashes for it."""
+        return self.identity or self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One captured cell, without its `%%flow` line and its parameter declarations."""
+
+    name: str
+    source: str
+    outputs: tuple[str, ...] = ()  #: declared with `--out`
+    reads: tuple[str, ...] = ()  #: names that may be read before the step binds them, sorted
+    binds: tuple[str, ...] = ()  #: names that the step may bind or change in place, sorted
+    result: bool = False  #: its last expression is the flow's output `result`
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What was seen to be needed: Python's version and the versions of the distributions imported."""
+
+    python: str = ""
+    distributions: Mapping[str, str] = field(default_factory=dict)  #: distribution -> version
+    modules: Mapping[str, str] = field(default_factory=dict)  #: local `.py` module -> digest of its file
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Cells that run again: named, parameterised, carrying what they need.
+
+    Made by `%%flow`, `Flow.from_cell` or `Flow.from_notebook`; read from a file by `Flow.read`, from a
+    storage by `Storage.get_flow`. Two flows are equal when their digests are.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...] = ()
+    steps: tuple[Step, ...] = ()
+    closure: tuple[Carried, ...] = ()  #: in an order in which it can be executed
+    description: str = ""
+    requirements: Requirements = field(default_factory=Requirements)
+    kernel: str = "python3"  #: name of the kernelspec
+    language: str = "python"
+    storage: Mapping[str, Any] | None = None  #: `Storage.serialize()`, once stored (PIN-7)
+    environment: Mapping[str, Any] | None = None  #: `Environment.serialize()`, where one was chosen
+    location: str | None = None  #: where in the storage it is, once stored
+    folder: Path | None = None  #: where it was captured or found; runs start here; never stored
+    notebook: Mapping[str, Any] | None = None  #: the notebook that it was taken from whole, where it was
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the declared outputs, in the order of the steps; `result` where none is declared."""
+        declared = tuple(dict.fromkeys(name for step in self.steps for name in step.outputs))
+        return declared or (("result",) if any(step.result for step in self.steps) else ())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the content: the same content gives the same digest in any process, at any time.
+
+        Content is the name, description, parameters, steps with their outputs, and the closure. Versions of
+        distributions, the storage and the environment are not content: they say where it ran or lies.
+        """
+        content = {
+            "name": self.name,
+            "description": self.description,
+            "language": self.language,
+            "parameters": [[p.name, p.annotation, p.default, p.help] for p in self.parameters],
+            "steps": [[s.name, s.source, list(s.outputs), s.result] for s in self.steps],
+            "closure": [
+                [list(c.bound), c.how, c.content, c.step]
+                # What the closure holds is content, in which order it is written down is not; several
+                # entries of one name keep theirs.
+                for c in sorted(self.closure, key=lambda c: (c.step, c.bound, c.how))
+            ],
+        }
+        if self.notebook is not None:
+            content["cells"] = [[c["cell_type"], "".join(c["source"])] for c in self.notebook["cells"]]
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """The first 12 characters of the digest: how a version is written for people."""
+        return self.digest[:12]
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, Flow) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def step(self, name: str) -> Step:
+        """Return the step of that name; `KeyError` where there is none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+    @property
+    def graph(self) -> Graph:
+        """Which step reads what from which, drawn as Mermaid in a notebook and as text in a terminal."""
+        from flownb.graph import Graph
+
+        return Graph.of(self)
+
+    @classmethod
+    def from_cell(cls, name: str, source: str, namespace: Mapping[str, Any] | None = None) -> Flow:
+        """Capture a cell's source as the flow `name`, or as its step where `name` is `FLOW.STEP`.
+
+        What the source reads is carried from `namespace`. It may begin with a `%%flow` line of its own,
+        whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefused`.
+        """
+        from flownb.capture.live import capture_source
+
+        return capture_source(name, source, namespace or {})
+
+    @classmethod
+    def from_notebook(cls, path: str | PathLike[str]) -> Flow:
+        """Take a whole notebook, with or without papermill's `parameters` cell, as a flow, unchanged.
+
+        Its code cells are the steps. Raises `DocumentError` where it is not a Python notebook.
+        """
+        from flownb.document import whole_notebook
+
+        return whole_notebook(path)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Flow:
+        """Read a flow document. Nothing in it is run. Raises `DocumentError`."""
+        from flownb.document import read
+
+        return read(path)
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write the flow document, atomically; the same flow gives the same bytes."""
+        from flownb.document import write
+
+        write(self, path)
+
+    def run(self, **parameters: Any) -> dict[str, Any]:
+        """Run the steps here and now, in this process and a fresh namespace, and return the outputs.
+
+        Parameters are validated first (`ParameterError`); any Python object can be given. What a step
+        raises passes through. For an isolated and recorded run, take an environment.
+        """
+        from flownb.engine.inprocess import run_here
+
+        return run_here(self, parameters)

@@ -1,0 +1,9 @@
+"""Which names a piece of Python reads and binds: Python's own rules, in one place."""
+
+from __future__ import annotations
+
+from flownb.names.analysis import Names, Opaque, find_names
+from flownb.names.cells import PROVIDED, step_names
+from flownb.names.transform import to_python
+
+__all__ = ["PROVIDED", "Names", "Opaque", "find_names", "step_names", "to_python"]
