@@ -1,0 +1,88 @@
+"""Parameters of flows: declared in cells, checked before a run, written into documents.
+
+    from flownb.parameters import describe, render_assignments, split_leading, validate
+
+Names are handed on when they are first used: capturing a cell reads declarations, and nothing else of this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flownb.parameters.assignments import (
+        check_identifier,
+        names_at_hand,
+        names_by_source,
+        render_assignments,
+        render_secrets,
+        secret_names,
+    )
+    from flownb.parameters.context import Context, bindings, context_of, context_of_flow
+    from flownb.parameters.declare import Leading, declarations, split_leading
+    from flownb.parameters.description import ParameterInfo, describe
+    from flownb.parameters.expressions import render
+    from flownb.parameters.files import parse_assignment, read_file
+    from flownb.parameters.outside import coercion_source
+    from flownb.parameters.secret import Redactor, Secret, is_secret, redact
+    from flownb.parameters.validation import Validator, validate
+
+__all__ = [
+    "Context",
+    "Leading",
+    "ParameterInfo",
+    "Redactor",
+    "Secret",
+    "Validator",
+    "bindings",
+    "check_identifier",
+    "coercion_source",
+    "context_of",
+    "context_of_flow",
+    "declarations",
+    "describe",
+    "is_secret",
+    "names_at_hand",
+    "names_by_source",
+    "parse_assignment",
+    "read_file",
+    "redact",
+    "render",
+    "render_assignments",
+    "render_secrets",
+    "secret_names",
+    "split_leading",
+    "validate",
+]
+
+_MODULES = {
+    "context": ("Context", "bindings", "context_of", "context_of_flow"),
+    "declare": ("Leading", "declarations", "split_leading"),
+    "description": ("ParameterInfo", "describe"),
+    "expressions": ("render",),
+    "files": ("parse_assignment", "read_file"),
+    "outside": ("coercion_source",),
+    "assignments": (
+        "check_identifier",
+        "names_at_hand",
+        "names_by_source",
+        "render_assignments",
+        "render_secrets",
+        "secret_names",
+    ),
+    "secret": ("Redactor", "Secret", "is_secret", "redact"),
+    "validation": ("Validator", "validate"),
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

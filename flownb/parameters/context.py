@@ -1,0 +1,175 @@
+"""What names mean where parameters are declared, found from source text alone.
+
+A parameter's type is written with names that the notebook imports or defines. A `Context` maps those names
+to what they stand for; nothing of the notebook is executed or imported for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flownb.parameters.lines import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from flownb.flow import Carried, Flow
+
+_WORD = re.compile(r"[^\W\d]\w*")
+#: a carried entry longer than this is data, not a declaration of types
+_LONGEST = 50_000
+#: modules whose `from ... import *` is understood; importing them runs nothing of the user's
+_STARRED = frozenset({"typing", "datetime", "decimal", "pathlib", "enum", "fractions", "uuid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A name bound by an import: of a module (`datetime`) or from one (`datetime.date`)."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A name that is bound, to something that source text alone does not tell."""
+
+
+Meaning = Imported | Opaque | ast.expr | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Names and their meanings: imports, classes, and aliases (`Region = Literal["EU", "US"]`)."""
+
+    names: Mapping[str, Meaning] = field(default_factory=dict)
+
+    def path(self, node: ast.expr) -> str | None:
+        """Return the dotted path that a name or attribute leads to through the imports, if it does."""
+        if isinstance(node, ast.Attribute):
+            base = None if node.attr.startswith("_") else self.path(node.value)
+            return None if base is None else f"{base}.{node.attr}"
+        if isinstance(node, ast.Name):
+            meaning = self.names.get(node.id)
+            if isinstance(meaning, Imported):
+                return meaning.path
+        return None
+
+
+def context_of(source: str) -> Context:
+    """Return the meanings of the names that some source binds at its top, without executing it."""
+    return Context(dict(_meanings(statements(source))))
+
+
+def context_of_flow(flow: Flow) -> Context:
+    """Return the context in which a flow's parameters are declared: what its closure imports and defines.
+
+    Imports in the steps count where the closure does not bind the name: a notebook that was written
+    without flownb may import in any of its cells.
+    """
+    names: dict[str, Meaning] = {}
+    wanted = _mentioned(flow)
+    for step in flow.steps:
+        if wanted & set(_WORD.findall(step.source)):
+            names.update((n, m) for n, m in _meanings(statements(step.source)) if isinstance(m, Imported))
+    for entry in flow.closure:
+        names.update(dict.fromkeys(entry.bound, Opaque()))
+        if _readable(entry) and wanted.intersection(entry.bound):
+            names.update(_meanings(statements(entry.source)))
+    return Context(names)
+
+
+def bindings(flow: Flow) -> dict[str, str]:
+    """Return under which names the flow's document has imported what values are written with.
+
+    Qualified names map to the expression that stands for them: `{"datetime.date": "date"}`, and
+    `{"__main__.Color": "Color"}` for a class of the notebook that a declaration mentions. Names that mean
+    two things (bound twice, or also a parameter) are left out.
+    """
+    taken = {parameter.name for parameter in flow.parameters}
+    counts: dict[str, int] = {}
+    for entry in flow.closure:
+        for name in entry.bound:
+            counts[name] = counts.get(name, 0) + 1
+    taken.update(name for name, count in counts.items() if count > 1)
+    wanted = _mentioned(flow)
+    found: dict[str, str] = {}
+    for entry in flow.closure:
+        if entry.step or not _readable(entry) or entry.how == "statements":
+            continue
+        if entry.how == "definition" and not wanted.intersection(entry.bound):
+            continue
+        for name, meaning in _meanings(statements(entry.source)):
+            path = meaning.path if isinstance(meaning, Imported) else f"__main__.{name}"
+            if name not in taken and isinstance(meaning, Imported | ast.ClassDef):
+                found.setdefault(path, name)
+    return found
+
+
+def _readable(entry: Carried) -> bool:
+    return entry.how != "pickle" and len(entry.source) <= _LONGEST
+
+
+def _mentioned(flow: Flow) -> set[str]:
+    """Return the words in the flow's declarations, and in the definitions that those words lead to."""
+    found: set[str] = set()
+    waiting = {word for p in flow.parameters for word in _WORD.findall(f"{p.annotation} {p.default or ''}")}
+    sources = {
+        name: entry.source
+        for entry in flow.closure
+        if _readable(entry) and entry.how not in {"import", "module"}
+        for name in entry.bound
+    }
+    while waiting:
+        found |= waiting
+        words = (_WORD.findall(sources[name]) for name in waiting if name in sources)
+        waiting = {word for group in words for word in group} - found
+    return found
+
+
+def _meanings(body: Iterable[ast.stmt]) -> Iterator[tuple[str, Meaning]]:
+    for statement in body:
+        match statement:
+            case ast.Import(names=names):
+                for alias in names:
+                    top = alias.name.split(".")[0]
+                    yield (alias.asname, Imported(alias.name)) if alias.asname else (top, Imported(top))
+            case ast.ImportFrom(module=module, names=names, level=level):
+                yield from _imported_from(module or "", names, level)
+            case ast.ClassDef(name=name):
+                yield name, statement
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name, Opaque()
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                yield name, value
+            case ast.If(body=first, orelse=second):
+                yield from _meanings([*second, *first])
+            case ast.Try(body=first, handlers=handlers):
+                yield from _meanings([line for handler in handlers for line in handler.body] + first)
+            case _:
+                yield from _type_alias(statement)
+
+
+def _type_alias(statement: ast.stmt) -> Iterator[tuple[str, Meaning]]:
+    """Yield the name that `type Region = ...` binds, which Python has from 3.12 on."""
+    if type(statement).__name__ == "TypeAlias":
+        alias, value = getattr(statement, "name", None), getattr(statement, "value", None)
+        if isinstance(alias, ast.Name) and isinstance(value, ast.expr):
+            yield alias.id, value
+
+
+def _imported_from(module: str, names: Iterable[ast.alias], level: int) -> Iterator[tuple[str, Meaning]]:
+    for alias in names:
+        if alias.name == "*":
+            public = getattr(importlib.import_module(module), "__all__", ()) if module in _STARRED else ()
+            yield from ((name, Imported(f"{module}.{name}")) for name in public if not level)
+        elif level:
+            yield alias.asname or alias.name, Opaque()
+        else:
+            yield alias.asname or alias.name, Imported(f"{module}.{alias.name}")

@@ -1,0 +1,152 @@
+"""Parameters from the command line's `name=value` and from files."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flownb.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from os import PathLike
+
+#: the most values that a file may stand for: YAML's references can make a small file endless
+_MOST_VALUES = 1_000_000
+
+
+class _FileError(Exception):
+    """What is wrong in a file, and on which line (from 1; 0: none in particular)."""
+
+    def __init__(self, what: str, line: int = 0) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Split `name=value` at the first `=`; the value is kept as it is, whatever it holds.
+
+    Raises `ParameterError` where there is no `=` or no name.
+    """
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals or not name:
+        label = repr(text[:60])
+        raise ParameterError(
+            f"a parameter is given as name=value, and {label} is not; quote it if it has spaces"
+        )
+    return name, value
+
+
+def read_file(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return the parameters that a YAML, JSON or TOML file gives: a mapping of names to values.
+
+    Raises `ParameterError` that names the file, and the line where there is one.
+    """
+    file = Path(path)
+    reader = _READERS.get(file.suffix.lower())
+    if reader is None:
+        raise ParameterError(
+            f"parameters are read from .yaml, .yml, .json and .toml files; {file} is none of these"
+        )
+    try:
+        found = reader(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ParameterError(f"there is no file {file} to read parameters from") from None
+    except UnicodeDecodeError:
+        raise ParameterError(f"{file} is not text in UTF-8") from None
+    except OSError as error:
+        raise ParameterError(f"{file} cannot be read: {error.strerror}") from error
+    except _FileError as error:
+        place = f"{file}, line {error.line}" if error.line else f"{file}"
+        raise ParameterError(f"{place}: {error}") from error
+    except RecursionError:
+        raise ParameterError(f"{file} is nested too deep") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ParameterError(f"{file}, line 1: expected names with values, found a {type(found).__name__}")
+    for name in found:
+        if not isinstance(name, str):
+            raise ParameterError(f"{file}: a parameter's name is text, and {name!r} is not; put it in quotes")
+    return found
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique) if text.strip() else None
+    except json.JSONDecodeError as error:
+        raise _FileError(error.msg, error.lineno) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _FileError(f"`{twice}` is there twice")
+    return found
+
+
+def _read_toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _FileError(str(error)) from error  # says the line itself
+
+
+def _read_yaml(text: str) -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Refuses a key that is there twice, where YAML takes the last in silence."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str) and key.value != "<<":
+                    raise _FileError(f"`{key.value}` is there twice", key.start_mark.line + 1)
+                seen.update([key.value] if isinstance(key.value, str) else [])
+            return super().construct_mapping(node, deep=deep)
+
+    loader: Loader | None = None
+    try:
+        loader = Loader(text)
+        tree = loader.get_single_node()
+        if tree is None:
+            return None
+        if _size(tree, {}, yaml.Node) > _MOST_VALUES:
+            raise _FileError(f"its references stand for more than {_MOST_VALUES:,} values")
+        return loader.construct_document(tree)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _FileError(error.problem or "not YAML", mark.line + 1 if mark else 0) from error
+    except yaml.YAMLError as error:
+        raise _FileError(str(error).splitlines()[0]) from error
+    except ValueError as error:  # such as the date 2026-02-30
+        raise _FileError(str(error)) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _size(node: Any, known: dict[int, float], kind: type) -> float:
+    """How many values a YAML node stands for, its references written out; endless where it holds itself."""
+    if not isinstance(node, kind):
+        return sum(_size(part, known, kind) for part in node) if isinstance(node, tuple) else 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        inside = getattr(node, "value", ())
+        parts = inside if isinstance(inside, list) else ()
+        known[id(node)] = 1 + sum(_size(part, known, kind) for part in parts)
+    return known[id(node)]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    ".json": _read_json,
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
+    ".toml": _read_toml,
+}

@@ -1,0 +1,125 @@
+"""Text from outside, for documents that plain papermill runs.
+
+flownb checks and converts values before a run. Plain papermill injects what it got: a date or a path
+arrives as text, a tuple or a set as a list. A small cell in the document makes them what was declared.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from flownb.parameters import known
+from flownb.parameters.context import context_of_flow
+from flownb.parameters.description import type_of
+from flownb.parameters.expressions import imported
+from flownb.parameters.lines import parse_expression
+from flownb.parameters.types import (
+    NOTHING,
+    Anything,
+    Bounded,
+    Choice,
+    Many,
+    Members,
+    OneOf,
+    Plain,
+    Type,
+    Unknown,
+    without_bounds,
+)
+
+if TYPE_CHECKING:
+    from flownb.flow import Flow, Parameter
+
+_HEAD = "# Text from outside (plain papermill passes dates and paths as text) becomes what was declared."
+#: what papermill itself passes as it is
+_PASSED = frozenset({f"builtins.{name}" for name in ("None", "bool", "int", "float", "str", "list", "dict")})
+
+
+def coercion_source(flow: Flow) -> str:
+    """Return the source of a cell that makes texts what the flow's parameters declare.
+
+    It costs nothing where the values are of the declared types already: pydantic is only imported where
+    one is not. Empty where every declared type is one that papermill passes.
+    """
+    context = context_of_flow(flow)
+    names = {parameter.name for parameter in flow.parameters}
+    lines: list[str] = []
+    for parameter in flow.parameters:
+        kind = type_of(parameter, context)
+        test = _test(parameter.name, kind) if parameter.annotation else ""
+        written = _written(parameter, kind, names) if test else None
+        if written is not None:
+            call = f'__import__("pydantic").TypeAdapter({written}).validate_python({parameter.name})'
+            lines += [f"if {test}:", f"    {parameter.name} = {call}"]
+    return "\n".join([_HEAD, *lines]) if lines else ""
+
+
+def _test(name: str, kind: Type) -> str:
+    """Return the condition under which a value is not yet what was declared; empty where that cannot be."""
+    kind = _needy_part(kind)
+    if not _needs(kind):
+        return ""
+    if not isinstance(kind, Many):
+        return f"isinstance({name}, str)"
+    if kind.path in known.MAPPINGS:
+        tests = [
+            f"isinstance({part}, str)"
+            for part, item in zip(("key", "item"), kind.items, strict=False)
+            if _needs(item)
+        ]
+        found = " or ".join(tests) or "False"
+        return f"isinstance({name}, dict) and any({found} for key, item in {name}.items())"
+    if kind.path == "builtins.list":
+        return f"isinstance({name}, list) and any(isinstance(item, str) for item in {name})"
+    return f"isinstance({name}, (str, list))"
+
+
+def _needy_part(kind: Type) -> Type:
+    """Return a type without constraints, and without the None that makes it optional."""
+    kind = without_bounds(kind)
+    if isinstance(kind, OneOf):
+        others = [part for part in kind.types if part != NOTHING]
+        return without_bounds(others[0]) if len(others) == 1 else kind
+    return kind
+
+
+def _needs(kind: Type) -> bool:
+    match kind:
+        case Anything() | Unknown() | Choice():
+            return False
+        case Members():
+            return True
+        case Plain(path=path):
+            return path not in _PASSED
+        case Bounded(inner=inner):
+            return _needs(inner)
+        case OneOf(types=types):
+            return all(_needs(part) or part == NOTHING for part in types)
+        case Many(path=path, items=items):
+            return path not in ("builtins.list", "builtins.dict") or any(_needs(item) for item in items)
+
+
+def _written(parameter: Parameter, kind: Type, names: set[str]) -> str | None:
+    """Return the type as the cell can name it: as declared, unless a parameter has taken such a name."""
+    tree = parse_expression(parameter.annotation)
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        tree = parse_expression(tree.value)
+    if tree is None:
+        return None
+    words = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if words & names:
+        return _spelled(kind)
+    quoted = isinstance(parse_expression(parameter.annotation), ast.Constant)
+    return ast.unparse(tree) if quoted or "\n" in parameter.annotation else parameter.annotation
+
+
+def _spelled(kind: Type) -> str | None:
+    """Return a type spelled out with no name that the notebook could have bound."""
+    if isinstance(kind, Plain):
+        module, _, name = kind.path.rpartition(".")
+        return name if module == "builtins" else f"{imported(module)}.{name}"
+    if isinstance(kind, OneOf):
+        texts = [_spelled(part) for part in kind.types]
+        return None if None in texts else " | ".join(text for text in texts if text is not None)
+    return None
