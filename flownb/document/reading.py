@@ -1,0 +1,184 @@
+"""A document to its flow: what `writing` wrote, also after somebody edited it in Jupyter.
+
+Nothing of the document is run, unpickled or imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flownb.document.files import Json, check_python, injected, load_notebook, loads_notebook
+from flownb.document.writing import SCHEMA, source_sha
+from flownb.errors import DocumentError, FlownbError
+from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+
+def read(path: str | os.PathLike[str]) -> Flow:
+    """Read the flow document at `path`; its folder becomes the flow's. Raises `DocumentError`."""
+    return replace(from_dict(load_notebook(path), str(path)), folder=Path(path).absolute().parent)
+
+
+def loads(text: str, what: str) -> Flow:
+    """Read a flow document's text; `what` names it in errors."""
+    return from_dict(loads_notebook(text, what), what)
+
+
+def is_document(notebook: Mapping[str, Any]) -> bool:
+    """Whether a notebook is a flow document."""
+    about = notebook.get("metadata", {}).get("flownb")
+    return isinstance(about, dict) and "schema" in about and "name" in about
+
+
+def from_dict(notebook: Json, what: str = "the flow document") -> Flow:
+    """Return the flow that a document holds. Nothing in it is run. Raises `DocumentError`."""
+    if not is_document(notebook):
+        raise DocumentError(f"{what} is not a flow document; Flow.from_notebook takes any notebook as a flow")
+    about = notebook["metadata"]["flownb"]
+    schema = about["schema"]
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise DocumentError(
+            f"{what} was written by a newer flownb (schema {schema!s:.20}, this one reads up to {SCHEMA}); "
+            "upgrade it: pip install --upgrade flownb"
+        )
+    check_python(notebook, what)
+    try:
+        if about.get("whole"):
+            return _about_into(_whole(notebook, check_name(about["name"])), about)
+        return _about_into(_from_cells(notebook, check_name(about["name"])), about)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DocumentError(f"{what} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _about_into(flow: Flow, about: Mapping[str, Any]) -> Flow:
+    needs = about.get("requirements", {})
+    return replace(
+        flow,
+        description=str(about.get("description", "")),
+        requirements=Requirements(
+            python=str(needs.get("python", "")),
+            distributions=dict(needs.get("distributions", {})),
+            modules=dict(needs.get("modules", {})),
+        ),
+        storage=about.get("storage"),
+        environment=about.get("environment"),
+        location=about.get("location"),
+    )
+
+
+def _from_cells(notebook: Json, name: str) -> Flow:
+    from flownb.parameters import declarations
+
+    parameters: tuple[Parameter, ...] = ()
+    steps: list[Step] = []
+    closure: list[Carried] = []
+    for cell in notebook["cells"]:
+        about = cell["metadata"].get("flownb", {})
+        role = about.get("role") if cell["cell_type"] == "code" else None
+        if role == "parameters":
+            parameters = declarations(cell["source"])
+        elif role in ("imports", "closure"):
+            closure.extend(_carried(cell["source"], about))
+        elif role == "step" or (role is None and cell["cell_type"] == "code" and not injected(cell)):
+            steps.append(_step(cell, about, len(steps) + 1))
+    kernelspec = notebook["metadata"].get("kernelspec", {})
+    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=str(kernelspec.get("name", "python3")))
+
+
+def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
+    from flownb.names import step_names
+
+    reads, binds = step_names(cell["source"])
+    return Step(
+        name=check_name(about.get("step", f"cell-{number}"), "step"),
+        source=cell["source"],
+        outputs=tuple(map(str, about.get("outputs", ()))),
+        reads=reads,
+        binds=binds,
+        result=bool(about.get("result", False)),
+    )
+
+
+def _carried(source: str, about: Mapping[str, Any]) -> list[Carried]:
+    """Cut a cell into the entries it was joined from; by statements, where it was edited since."""
+    entries = about.get("carried", [])
+    gap = 0 if about["role"] == "imports" else 1
+    lines = source.split("\n")
+    if sum(entry["lines"] + gap for entry in entries) - gap == len(lines):
+        carried, start = [], 0
+        for entry in entries:
+            text = "\n".join(lines[start : start + entry["lines"]])
+            start += entry["lines"] + gap
+            carried.append(_entry(text, entry, about.get("step", "")))
+        if all(_parses(entry.source) for entry in carried):
+            return carried
+    from flownb.document.statements import carried_statements
+
+    return [replace(entry, step=about.get("step", "")) for entry in carried_statements(source)]
+
+
+def _entry(text: str, about: Mapping[str, Any], step: str) -> Carried:
+    return Carried(
+        name=about["name"],
+        how=about["how"],
+        source=text,
+        binds=tuple(about.get("binds", ())),
+        reads=tuple(about.get("reads", ())),
+        reads_first=tuple(about.get("reads_first", ())),
+        identity=_trusted_identity(text, about),
+        type=about.get("type", ""),
+        size=int(about.get("size", 0)),
+        step=step,
+    )
+
+
+def _trusted_identity(text: str, about: Mapping[str, Any]) -> str:
+    """Return the recorded identity, unless the source has been edited since: then it is the source."""
+    return str(about.get("identity", "")) if about.get("sha256") == source_sha(text) else ""
+
+
+def _parses(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return source.lstrip().startswith(("%", "!")) or "!" in source or "%" in source
+    return True
+
+
+def whole_notebook(path: str | os.PathLike[str]) -> Flow:
+    """Take the notebook at `path` as a flow named after the file. Raises `DocumentError`."""
+    notebook = load_notebook(path)
+    check_python(notebook, str(path))
+    if is_document(notebook):
+        return read(path)
+    stem = re.sub(r"\s+", " ", re.sub(r"[^\w\- ]+", "-", Path(path).stem)).strip(" -") or "notebook"
+    try:
+        return replace(_whole(notebook, check_name(stem)), folder=Path(path).absolute().parent)
+    except FlownbError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _whole(notebook: Json, name: str) -> Flow:
+    from flownb.parameters import declarations
+
+    parameters: tuple[Parameter, ...] = ()
+    steps: list[Step] = []
+    notebook["cells"] = [cell for cell in notebook["cells"] if not injected(cell)]
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] != "code":
+            continue
+        if "parameters" in cell["metadata"].get("tags", ()):
+            parameters = declarations(cell["source"])
+        elif cell["source"].strip():
+            about = {"step": f"cell-{number}", "role": "step"}
+            steps.append(_step(cell, about, number))
+    kernelspec = notebook["metadata"].get("kernelspec", {})
+    kernel = str(kernelspec.get("name") or "python3")
+    return Flow(name, parameters, tuple(steps), kernel=kernel, notebook=notebook)
