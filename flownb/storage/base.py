@@ -1,0 +1,147 @@
+"""What every storage promises (PIN-7). A kind of storage is one subclass in a module of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flownb.errors import FlownbError, FlowNotFound, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from flownb.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs one stored flow here and now."""
+
+    flow: Flow
+
+    def run(self, **parameters: Any) -> dict[str, Any]:
+        """Run it in this process and return its outputs; see `Flow.run`."""
+        return self.flow.run(**parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRunner:
+    """All that another machine needs to run a stored flow: a command, and variables that say the rest."""
+
+    command: tuple[str, ...]
+    variables: Mapping[str, str]
+
+
+class Storage(ABC):
+    """Keeps flows, each under its name and in one or more versions.
+
+    A location is `NAME@VERSION`, one-to-one with a flow and a version of it. Where a location is taken,
+    `NAME` alone stands for the newest version; a version is honoured or refused, never replaced.
+    """
+
+    #: the word for this kind in `serialize()`
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What people call it: the STORE of a flow reference."""
+
+    @property
+    @abstractmethod
+    def flows(self) -> Mapping[str, str]:
+        """Name of each flow -> location of its newest version. Runs and unpickles nothing."""
+
+    @abstractmethod
+    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+        """Keep a flow and return its location.
+
+        Raises `FlowExists` for a name that is there, unless `replace`, which adds a new version.
+        """
+
+    @abstractmethod
+    def get_flow(self, location: str) -> Flow:
+        """Return the flow at `NAME[@VERSION]`, knowing its storage and location. Raises `FlowNotFound`."""
+
+    @abstractmethod
+    def serialize(self) -> dict[str, Any]:
+        """Return what makes this storage again, as JSON without secret values."""
+
+    @classmethod
+    @abstractmethod
+    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
+        """Make the storage of this kind again; called by `Storage.deserialize`."""
+
+    def get_env_runner(self, location: str) -> EnvRunner:
+        """Return a command and environment variables that run the flow on another machine (PIN-7).
+
+        Called by environments that start containers and remote jobs. Raises `StorageError` for a
+        storage that another machine cannot reach; kinds that can be reached override it.
+        """
+        raise StorageError(
+            f"{self.name} lies on this machine only, so {location} cannot be run from another one; "
+            "keep the flow in a storage that both reach"
+        )
+
+    def get_runner(self, location: str) -> Runner:
+        """Return a runner for the flow at `NAME[@VERSION]`. Raises `FlowNotFound`."""
+        return Runner(self.get_flow(location))
+
+    def build(self) -> Self:
+        """Make durable and check: load every flow back and compare digests; return the storage.
+
+        Raises one `StorageError` that tells every problem.
+        """
+        problems = []
+        for name, location in self.flows.items():
+            try:
+                flow = self.get_flow(location)
+            except FlownbError as error:
+                problems.append(f"{name}: {error}")
+                continue
+            if flow.location != location:
+                problems.append(f"{name}: what lies at {location} says that it is {flow.location}")
+        if problems:
+            raise StorageError(f"{self.name} cannot be built:\n  " + "\n  ".join(problems))
+        return self
+
+    def __contains__(self, item: object) -> bool:
+        from flownb.flow import Flow
+
+        if isinstance(item, str):
+            return item in self.flows
+        if isinstance(item, Flow):
+            location = self.flows.get(item.name)
+            return location is not None and self.get_flow(location).digest == item.digest
+        return False
+
+    @staticmethod
+    def deserialize(data: Mapping[str, Any]) -> Storage:
+        """Make a storage again from what `serialize` gave. Raises `StorageError`."""
+        from flownb.storage.opening import kinds
+
+        kind = data.get("kind")
+        if kind not in kinds():
+            raise StorageError(
+                f"there is no storage of the kind {kind!a}; there are {', '.join(sorted(kinds()))}"
+            )
+        return kinds()[kind].from_serialized(data)
+
+    def _not_found(self, name: str, version: str | None = None) -> FlowNotFound:
+        import difflib
+
+        flows = list(self.flows)
+        if version is not None and name in flows:
+            return FlowNotFound(
+                f"{self.name} does not hold {name} in version {version}; it holds {self.flows[name]}"
+            )
+        near = difflib.get_close_matches(name, flows, 1)
+        there = f"it holds {', '.join(flows[:10])}" if flows else "it holds no flows"
+        return FlowNotFound(
+            f"{self.name} holds no flow {name}" + (f"; did you mean {near[0]}?" if near else f"; {there}")
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"

@@ -1,0 +1,115 @@
+"""NotebookStorage: the notebook is the storage.
+
+Each `%%flow` cell keeps its part of the flow document in its own output, where the front end saves it
+with the notebook. Reading takes that record where it is of the cell's source, and captures from source
+where there is none, so any saved notebook with `%%flow` cells can be run. The newest version is the
+only one that a notebook holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flownb.capture.saved import SavedNotebook
+from flownb.document import check_python, load_notebook
+from flownb.errors import CaptureError, DocumentError, FlowExists, StorageError
+from flownb.files import write_atomic
+from flownb.storage.base import Storage
+from flownb.storage.notebook_cells import with_flow
+from flownb.storage.reference import location, split_location
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from typing import Self
+
+    from flownb.flow import Flow
+
+
+class NotebookStorage(Storage):
+    """Flows in a notebook file.
+
+    For scripts and commands: it reads the saved file, and writes it atomically. The notebook that a
+    front end has open is never written by its kernel; there, `%%flow` displays the record.
+    """
+
+    kind = "notebook"
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._read: tuple[tuple[int, int], SavedNotebook] | None = None
+
+    @property
+    def name(self) -> str:
+        """The path, as it was given."""
+        return str(self.path)
+
+    @property
+    def notebook(self) -> SavedNotebook:
+        """The notebook as it is in the file now. Raises `StorageError`."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise StorageError(f"{self.path} cannot be opened: {error.strerror}") from None
+        stamp = (status.st_mtime_ns, status.st_size)
+        if self._read is None or self._read[0] != stamp:
+            try:
+                content = load_notebook(self.path)
+                check_python(content, str(self.path))
+            except DocumentError as error:
+                raise StorageError(str(error)) from error
+            folder = self.path.absolute().parent
+            self._read = stamp, SavedNotebook(content["cells"], self.name, folder)
+        return self._read[1]
+
+    @property
+    def flows(self) -> Mapping[str, str]:
+        """Name of each flow -> its location.
+
+        A flow that cannot be read is there under its name alone, so that it hides none of the others;
+        `get_flow` tells what is wrong with it.
+        """
+        notebook = self.notebook
+        return {name: _location(notebook, name) for name in notebook.names}
+
+    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+        """Write the flow's cells, with their records, at the end of the notebook, atomically.
+
+        The file is made where there is none. Raises `FlowExists`, `StorageError`.
+        """
+        content: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        if self.path.exists():
+            if flow.name in self.notebook.names and not replace:
+                raise FlowExists(f"{self.name} holds a flow {flow.name} already; replace=True replaces it")
+            content = load_notebook(self.path)
+        write_atomic(self.path, with_flow(content, flow), error=StorageError)
+        return self.flows[flow.name]
+
+    def get_flow(self, location: str) -> Flow:
+        """Return the flow; a version other than the one that is there is refused (`FlowNotFound`)."""
+        from dataclasses import replace as changed
+
+        name, version = split_location(location)
+        if name not in self.notebook.names:
+            raise self._not_found(name)
+        flow = self.notebook.flow(name)
+        if version is not None and not (len(version) >= 4 and flow.digest.startswith(version)):
+            raise self._not_found(name, version)
+        return changed(flow, storage=self.serialize(), location=f"{name}@{flow.version}")
+
+    def serialize(self) -> dict[str, Any]:
+        """Return kind and path; the path is absolute, as it may be opened again from another folder."""
+        return {"kind": self.kind, "path": str(self.path.absolute())}
+
+    @classmethod
+    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
+        """Open the notebook at the path again."""
+        return cls(data["path"])
+
+
+def _location(notebook: SavedNotebook, name: str) -> str:
+    try:
+        return location(name, notebook.flow(name).version)
+    except (CaptureError, DocumentError):
+        return name

@@ -1,0 +1,331 @@
+"""The contract of a storage, and the notebook as a storage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+
+from flownb import NotebookStorage, Storage, open_storage
+from flownb.document import MIME, dumps
+from flownb.errors import DocumentError, FlowExists, FlownbError, FlowNotFound, StorageError
+from flownb.flow import Carried, Flow, Parameter, Step
+from flownb.storage import open_flow, parse_reference
+from flownb.storage.papermill_io import FlowHandler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SALES = Flow(
+    "daily sales",
+    description="Sales of a day.",
+    parameters=(Parameter("n", "int", "2", "how many"),),
+    steps=(
+        Step("load", "rows = [scale(v) for v in range(n)]", reads=("n", "scale"), binds=("rows",)),
+        Step("sum", "total = sum(rows)", ("total",), reads=("rows",), binds=("total",)),
+    ),
+    closure=(
+        Carried("math", "import", "import math", type="module"),
+        Carried(
+            "scale",
+            "definition",
+            "def scale(v):\n    return math.floor(v * SCALE)",
+            reads=("SCALE", "math"),
+            type="function",
+        ),
+        Carried("SCALE", "literal", "SCALE = 3", type="int"),
+    ),
+)
+OTHER = Flow("été", steps=(Step("été", "1 + 1", result=True),))
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return open_storage(tmp_path / "notebook {0}.ipynb")
+
+
+def test_a_flow_added_is_there_under_its_name_and_location(storage: Storage) -> None:
+    location = storage.add_flow(SALES)
+    assert storage.flows == {"daily sales": location}
+    assert "daily sales" in storage
+    assert "Daily Sales" not in storage
+    assert SALES in storage
+    assert replace(SALES, closure=()) not in storage
+    assert 3 not in storage
+
+
+def test_a_flow_got_back_has_its_digest_and_knows_where_it_lies(storage: Storage) -> None:
+    location = storage.add_flow(SALES)
+    flow = storage.get_flow(location)
+    assert flow == SALES
+    assert flow.location == location
+    assert flow.storage == storage.serialize()
+    assert storage.get_flow("daily sales") == SALES
+
+
+def test_adding_a_name_twice_names_it_in_the_error(storage: Storage) -> None:
+    storage.add_flow(SALES)
+    with pytest.raises(FlowExists, match="daily sales"):
+        storage.add_flow(SALES)
+    assert len(storage.flows) == 1
+
+
+def test_replacing_adds_a_new_version_under_another_location(storage: Storage) -> None:
+    storage.add_flow(OTHER)
+    first = storage.add_flow(SALES)
+    second = storage.add_flow(replace(SALES, description=""), replace=True)
+    assert first != second
+    assert set(storage.flows) == {"daily sales", "été"}
+    assert storage.get_flow("été") == OTHER
+
+
+def test_a_version_is_honoured_or_refused(storage: Storage) -> None:
+    storage.add_flow(SALES)
+    assert storage.get_flow(f"daily sales@{SALES.digest}") == SALES
+    assert storage.get_flow(f"daily sales@{SALES.digest[:6]}") == SALES
+    for wrong in ("0" * 12, "latest", SALES.digest[:2], "main"):
+        with pytest.raises(FlowNotFound, match="in version"):
+            storage.get_flow(f"daily sales@{wrong}")
+
+
+def test_a_name_that_is_not_there_is_told_with_the_nearest(storage: Storage) -> None:
+    storage.add_flow(SALES)
+    with pytest.raises(FlowNotFound, match="did you mean daily sales"):
+        storage.get_flow("daily sale")
+    with pytest.raises(FlowNotFound, match="it holds daily sales"):
+        storage.get_flow("xyz")
+
+
+def test_a_runner_runs_the_flow_here(storage: Storage) -> None:
+    location = storage.add_flow(SALES)
+    assert storage.get_runner(location).run(n=3) == {"total": 9}
+
+
+def test_a_storage_is_serialised_as_json_and_made_again(storage: Storage) -> None:
+    storage.add_flow(SALES)
+    again = Storage.deserialize(json.loads(json.dumps(storage.serialize())))
+    assert again.flows == storage.flows
+    assert again.serialize() == storage.serialize()
+
+
+def test_building_loads_every_flow_back(storage: Storage) -> None:
+    storage.add_flow(SALES)
+    storage.add_flow(OTHER)
+    assert storage.build() is storage
+
+
+def test_a_notebook_of_this_machine_has_no_runner_for_another(storage: Storage) -> None:
+    storage.add_flow(SALES)
+    with pytest.raises(StorageError, match="lies on this machine only"):
+        storage.get_env_runner("daily sales")
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(StorageError, match="'tape'; there are notebook"):
+        Storage.deserialize({"kind": "tape"})
+
+
+# --- the notebook as a storage ---
+
+
+def cleared(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    nbformat.write(notebook, path)
+
+
+def test_a_flow_is_written_as_cells_that_run_and_read_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    NotebookStorage(path).add_flow(SALES)
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.source.split("\n")[0] for cell in notebook.cells] == [
+        "import math", "def scale(v):", '%%flow "daily sales.load"', '%%flow "daily sales.sum" --out total',
+    ]  # fmt: skip
+    assert all(MIME in cell.outputs[0].data for cell in notebook.cells[2:])
+
+
+def test_a_flow_is_found_from_source_when_the_outputs_were_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    NotebookStorage(path).add_flow(SALES)
+    cleared(path)
+    assert NotebookStorage(path).get_flow("daily sales") == SALES
+    assert NotebookStorage(path).get_runner("daily sales").run() == {"total": 3}
+
+
+def test_a_record_of_another_source_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    storage = NotebookStorage(path)
+    storage.add_flow(SALES)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].source = notebook.cells[-1].source.replace("sum(rows)", "max(rows)")
+    nbformat.write(notebook, path)
+    assert storage.get_flow("daily sales").run() == {"total": 3}
+    assert storage.get_flow("daily sales") != SALES
+
+
+def test_other_cells_of_the_notebook_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    before = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# Überschrift"), nbformat.v4.new_code_cell("x = 1")]
+    )
+    before.metadata["mine"] = {"kept": True}
+    nbformat.write(before, path)
+    storage = NotebookStorage(path)
+    storage.add_flow(SALES)
+    storage.add_flow(replace(SALES, description="Other."), replace=True)
+    after = nbformat.read(path, as_version=4)
+    assert [cell.source for cell in after.cells[:2]] == ["# Überschrift", "x = 1"]
+    assert len(after.cells) == 6
+    assert after.metadata["mine"] == {"kept": True}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "not JSON"),
+        (b"\x80\x81", "cannot be read"),
+        (b"[1, 2]", "not a notebook"),
+        (b'{"nbformat": 3, "worksheets": []}', "old format 3"),
+        (
+            b'{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "R"}}}',
+            "in r",
+        ),
+    ],
+)
+def test_what_is_no_notebook_of_ours_is_refused_and_left_alone(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(content)
+    for act in (
+        lambda: NotebookStorage(path).flows,
+        lambda: NotebookStorage(path).add_flow(SALES),
+        lambda: open_flow(str(path)),
+    ):
+        with pytest.raises(FlownbError, match=words):
+            act()
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n", '{"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": {}}']
+)
+def test_an_empty_notebook_holds_no_flows_and_takes_one(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text(content)
+    assert NotebookStorage(path).flows == {}
+    with pytest.raises(FlowNotFound, match="holds no flows"):
+        open_flow(str(path))
+    NotebookStorage(path).add_flow(OTHER)
+    assert list(NotebookStorage(path).flows) == ["été"]
+
+
+def test_a_damaged_record_is_told_with_its_cell(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    NotebookStorage(path).add_flow(OTHER)
+    notebook = json.loads(path.read_text())
+    notebook["cells"][-1]["outputs"][0]["data"][MIME]["cells"] = [{"cell_type": 5}]
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(FlownbError, match=r"a\.ipynb.*cell 1"):
+        NotebookStorage(path).get_flow("été")
+
+
+def test_a_flow_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in ("%%flow bad\nmissing", "%%flow good\n1 + 1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    storage = NotebookStorage(path)
+    assert list(storage.flows) == ["bad", "good"]
+    assert storage.get_flow("good").run() == {"result": 2}
+    with pytest.raises(FlownbError, match="`missing`"):
+        storage.get_flow(storage.flows["bad"])
+    with pytest.raises(StorageError, match=r"bad: .*`missing`"):
+        storage.build()
+
+
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    storage = NotebookStorage(tmp_path / "a.ipynb")
+    storage.add_flow(OTHER)
+    assert list(storage.flows) == ["été"]
+    storage.path.write_text(json.dumps(nbformat.v4.new_notebook()))
+    assert storage.flows == {}
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be written"):
+        NotebookStorage(tmp_path / "missing" / "a.ipynb").add_flow(OTHER)
+    with pytest.raises(StorageError, match="cannot be opened"):
+        assert NotebookStorage(tmp_path / "missing.ipynb").flows
+
+
+# --- references ---
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.ipynb#sales", ("a.ipynb", "sales", None)),
+        ("a.ipynb#daily sales@4f2c91e", ("a.ipynb", "daily sales", "4f2c91e")),
+        ("a#b.ipynb#x", ("a#b.ipynb", "x", None)),
+        ("git@host:team/flows.git#sales@v1.2", ("git@host:team/flows.git", "sales", "v1.2")),
+        ("a.ipynb", ("a.ipynb", None, None)),
+    ],
+)
+def test_a_reference_names_store_flow_and_version(text: str, expected: tuple[Any, ...]) -> None:
+    reference = parse_reference(text)
+    assert (reference.store, reference.name, reference.version) == expected
+    assert str(reference) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "#",
+        "#a",
+        "a.ipynb#",
+        "a.ipynb#x@",
+        "a.ipynb#x@--upload-pack=touch",
+        "a.ipynb#../x",
+        "a\0b#x",
+        "a#x@b c",
+    ],
+)
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(FlownbError):
+        parse_reference(text)
+
+
+def test_the_only_flow_of_a_store_needs_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    storage = NotebookStorage(path)
+    storage.add_flow(SALES)
+    assert open_flow(str(path))[1] == SALES
+    storage.add_flow(OTHER)
+    with pytest.raises(FlowNotFound, match="daily sales, été; say which"):
+        open_flow(str(path))
+
+
+def test_papermill_reads_a_flow_and_writes_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    location = NotebookStorage(path).add_flow(SALES)
+    stored = NotebookStorage(path).get_flow(location)
+    assert FlowHandler.read(f"flownb://{path}#daily sales") == dumps(stored)
+    assert FlowHandler.listdir(f"flownb://{path}") == [f"flownb://{path}#daily sales"]
+    assert FlowHandler.pretty_path("flownb://x#y") == "flownb://x#y"
+    with pytest.raises(StorageError, match="name a file"):
+        FlowHandler.write("{}", "flownb://x#y")
+
+
+def test_a_file_of_another_kind_is_no_storage(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(StorageError, match="not a notebook"):
+        open_storage(tmp_path / "a.txt")
+    with pytest.raises(DocumentError, match="there is no file"):
+        Flow.read(tmp_path / "b.ipynb")
