@@ -1,0 +1,133 @@
+"""A run's outputs, by name: read from disk when somebody asks for one, and not before."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flownb.errors import OutputError
+from flownb.runs import show
+from flownb.runs.markup import block, muted
+from flownb.runs.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from flownb.runs.record import OutputRecord, RunRecord, StepRecord
+
+
+class OutputNotFoundError(OutputError, KeyError):
+    """A run has no output of that name, or not yet."""
+
+    def __str__(self) -> str:  # a KeyError would show the message's repr
+        return str(self.args[0]) if self.args else ""
+
+
+class Outputs(Mapping[str, Any]):
+    """The outputs of one run: `outputs["summary"]` gives the value back, the same object each time.
+
+    Values are read when they are asked for; names, types, sizes and previews are known without. Raises
+    `OutputError`: a `KeyError` too where there is no such output, saying why where its step did not finish.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[OutputRecord],
+        folder: Path,
+        *,
+        steps: Sequence[StepRecord] = (),
+        document: Path | None = None,
+    ) -> None:
+        """`folder` holds the files; `steps` and the flow document tell why an output is not there."""
+        self._records = {record.name: record for record in records}
+        self._folder = folder
+        self._steps = {step.name: step for step in steps}
+        self._document = document
+        self._values: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, run: RunRecord, records: Iterable[OutputRecord]) -> Outputs:
+        """Return the outputs of a run as it is recorded."""
+        return cls(records, run.outputs_folder, steps=run.steps, document=run.document)
+
+    @property
+    def records(self) -> list[OutputRecord]:
+        """What is known of each output, also of those that could not be stored, in the order of the steps."""
+        return list(self._records.values())
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._values:
+            return self._values[name]
+        record = self._records.get(name)
+        if record is None:
+            raise OutputNotFoundError(self._why_not(name))
+        from flownb.runs.values import load
+
+        try:
+            value = load(record.to_json(), self._folder)
+        except ValueError as error:
+            raise OutputError(f"output {error}") from error
+        except Exception as error:
+            raise OutputError(
+                f"output `{name}` ({record.type}) cannot be read back: {type(error).__name__}: {error}"
+            ) from error
+        self._values[name] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return (record.name for record in self._records.values() if not record.error)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._records and not self._records[str(name)].error
+
+    # to compare, a mapping would read every value
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def _why_not(self, name: str) -> str:
+        step = declared_outputs(self._document).get(name) if self._document else None
+        if step is not None:
+            return f"output `{name}` is not there: {self._step_says(step)}"
+        names = list(self)
+        near = difflib.get_close_matches(str(name), names, 1)
+        there = f"there are: {', '.join(names)}" if names else "it has none"
+        return f"there is no output {name!a}; {there}" + (f"; did you mean `{near[0]}`?" if near else "")
+
+    def _step_says(self, name: str) -> str:
+        step = self._steps.get(name)
+        if step is None or step.state == State.PENDING:
+            return f"its step `{name}` did not run, or not yet"
+        if step.state == State.RUNNING:
+            return f"its step `{name}` has not finished yet"
+        if step.state == State.SUCCESS:
+            return f"its step `{name}` finished without a value for it"
+        return f"its step `{name}` did not finish ({step.state})"
+
+    def __repr__(self) -> str:
+        return show.outputs_text(self.records)
+
+    def _repr_html_(self) -> str:
+        return block(show.outputs_table_html(self.records) or muted("no outputs"))
+
+
+def declared_outputs(document: Path) -> dict[str, str]:
+    """Return the outputs that a flow document declares, each with its step; none where it cannot be read.
+
+    Only for telling why an output is missing: a document that cannot be read says nothing about that.
+    """
+    try:
+        cells = json.loads(document.read_bytes())["cells"]
+        blocks = [cell.get("metadata", {}).get("flownb", {}) for cell in cells]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+    steps = [block for block in blocks if isinstance(block, dict) and block.get("role") == "step"]
+    declared = {str(name): str(block.get("step")) for block in steps for name in block.get("outputs") or ()}
+    return declared | {
+        name: str(block.get("step")) for block in steps for name in ["result"] if block.get(name)
+    }

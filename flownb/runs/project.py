@@ -1,0 +1,105 @@
+"""The project that runs belong to: its folder, what people set in `flownb.toml`, where records lie."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flownb.errors import FlownbError, RecordError
+
+SETTINGS = "flownb.toml"
+_MARKS = (SETTINGS, ".git", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder whose runs are recorded together, in `.flownb` inside it."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> Project:
+        """Return the project that `folder` (or a file) is in.
+
+        Its root is the nearest folder at or above it with `flownb.toml`, `.git` or `pyproject.toml`; the
+        folder itself where there is none.
+        """
+        folder = Path(folder).expanduser().resolve()
+        if folder.is_file():
+            folder = folder.parent
+        for candidate in (folder, *folder.parents):
+            if any((candidate / mark).exists() for mark in _MARKS):
+                return cls(candidate)
+        return cls(folder)
+
+    @property
+    def records(self) -> Path:
+        """The folder of the records; `ensure` makes it."""
+        return self.root / ".flownb"
+
+    @property
+    def database(self) -> Path:
+        """The file of the record store."""
+        return self.records / "runs.db"
+
+    @property
+    def runs_folder(self) -> Path:
+        """The folder that holds one folder a run."""
+        return self.records / "runs"
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return where the files of one run are: `flow.ipynb`, `executed.ipynb`, `outputs` and the others."""
+        return self.runs_folder / run_id
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `flownb.toml` says; nothing where there is no such file.
+
+        Raises `FlownbError`, naming the file and the line, where it is not TOML.
+        """
+        path = self.root / SETTINGS
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise FlownbError(f"{path} cannot be read: {error.strerror or error}") from error
+        try:
+            return tomllib.loads(data.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise FlownbError(
+                f"{path}, line {line}: this is not UTF-8 text; save the file as UTF-8"
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise FlownbError(f"{path}, {_line_of(error, data)}: {_words_of(error)}") from None
+
+    def ensure(self) -> Path:
+        """Make the folder of the records, which Git leaves alone by itself, and return it.
+
+        Raises `RecordError` where it cannot be made.
+        """
+        ignore = self.records / ".gitignore"
+        try:
+            self.runs_folder.mkdir(parents=True, exist_ok=True)
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise RecordError(
+                f"runs cannot be recorded in {self.records}: {error.strerror or error}; "
+                "make the folder writable, or work in another project folder"
+            ) from error
+        return self.records
+
+
+def _line_of(error: tomllib.TOMLDecodeError, data: bytes) -> str:
+    found = re.search(r"line (\d+), column (\d+)", str(error))
+    if found:
+        return f"line {found[1]}, column {found[2]}"
+    return f"line {max(data.rstrip().count(bytes([10])) + 1, 1)}"  # "at end of document"
+
+
+def _words_of(error: tomllib.TOMLDecodeError) -> str:
+    return re.sub(r" \(at [^)]*\)$", "", str(error))

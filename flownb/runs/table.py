@@ -1,0 +1,105 @@
+"""Many runs: a list that shows itself as a table, and becomes one."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from flownb.errors import MissingExtra
+from flownb.runs import show
+from flownb.runs.run import Run
+from flownb.runs.store import RecordStore
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import pandas as pd
+
+    from flownb.runs.project import Project
+    from flownb.runs.record import OutputRecord
+    from flownb.runs.states import State
+
+_SMALL = 10_000  #: bytes: a longer text is no column's value
+_SAFE = ("json", "typed")  #: formats whose reading runs nothing
+
+
+class Runs(list[Run]):
+    """Runs, one beside the other."""
+
+    @classmethod
+    def load(
+        cls,
+        project: Project,
+        flow: str | None = None,
+        state: State | str | None = None,
+        limit: int | None = 50,
+        before: dt.datetime | str | None = None,
+    ) -> Runs:
+        """Return the recorded runs of a project, the newest first.
+
+        Of one flow, in one state, older than a time or than the run of that id; `limit` None means all.
+        Runs whose supervisor died are found to be `Crashed` first.
+        """
+        store = RecordStore(project)
+        store.find_zombies()
+        return cls(Run(record, store) for record in store.list(flow, state, limit, before))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a pandas DataFrame with one row a run, in this order.
+
+        Columns: `id`, `flow`, `state`, `started`, `seconds`; each parameter under its name (`parameters.NAME`
+        where that is taken); outputs that are a single plain value as `outputs.NAME`. Raises `MissingExtra`
+        without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtra(
+                "to_frame() makes a pandas DataFrame; install it with: pip install pandas"
+            ) from None
+        return pd.DataFrame([_row(run) for run in self], columns=None if self else list(_COLUMNS))
+
+    def __repr__(self) -> str:
+        return show.runs_text([run.record for run in self])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's signature
+        printer.text(repr(self))
+
+    def _repr_html_(self) -> str:
+        return show.runs_html([run.record for run in self])
+
+
+_COLUMNS = ("id", "flow", "state", "started", "seconds")
+
+
+def _row(run: Run) -> dict[str, Any]:
+    record = run.record
+    row: dict[str, Any] = {
+        "id": record.id,
+        "flow": record.flow,
+        "state": record.state.value,
+        "started": record.started,
+        "seconds": record.seconds,
+    }
+    for name, text in record.parameters.items():
+        row[f"parameters.{name}" if name in _COLUMNS else name] = _literal(text)
+    outputs = run.outputs
+    for output in outputs.records:
+        if _small(output):
+            value = outputs[output.name]
+            if not isinstance(value, list | dict | tuple | set | frozenset | range):
+                row[f"outputs.{output.name}"] = value
+    return row
+
+
+def _small(output: OutputRecord) -> bool:
+    return output.format in _SAFE and output.size <= _SMALL
+
+
+def _literal(text: str) -> Any:
+    """Return the value of a parameter that is a plain literal; of any other, its source."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float | str) else text

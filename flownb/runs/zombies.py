@@ -1,0 +1,99 @@
+"""Runs whose supervisor died without a word: found by their lock, and told the truth about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flownb.errors import RecordError
+from flownb.runs.executed import mark, rebuild, write_atomic
+from flownb.runs.journal import events
+from flownb.runs.liveness import Lock, LockHeldError, held
+from flownb.runs.record import RunError, RunRecord
+from flownb.runs.states import State
+
+if TYPE_CHECKING:
+    from flownb.runs.store import RecordStore
+
+KIND = "DeadProcess"  #: of the error of a run whose supervisor died
+
+
+def bury(store: RecordStore, record: RunRecord) -> RunRecord | None:
+    """Record `record` as `Crashed` if its supervisor is dead, and return it as it is then; else None.
+
+    First the executed notebook is put right, then the record: whoever dies in between leaves the run to the
+    next who looks. The run's own lock is held meanwhile, so that only one does it.
+    """
+    if record.state.terminal or held(record.lock):
+        return None
+    if not record.folder.is_dir():
+        return _record_end(store, _crashed(record, datetime.now(UTC)), "its folder is gone")
+    try:
+        with Lock(record.lock):
+            record = store.get(record.id)  # its end may have been recorded just before the lock was let go
+            if record.state.terminal:
+                return None
+            crashed = _crashed(record, _last_sign(record))
+            return _record_end(store, crashed, _put_right(crashed))
+    except LockHeldError:
+        return None  # somebody else is at it
+
+
+def _record_end(store: RecordStore, crashed: RunRecord, remark: str) -> RunRecord:
+    error = crashed.error
+    assert error is not None
+    if remark:
+        error = replace(error, message=f"{error.message}; {remark}")
+    if store.change(crashed.id, state=State.CRASHED, error=error, ended=crashed.ended):
+        for step in crashed.steps:
+            if step.state == State.CRASHED:
+                store.set_step(crashed.id, step)
+    return store.get(crashed.id)
+
+
+def _crashed(record: RunRecord, ended: datetime) -> RunRecord:
+    going = [step for step in record.steps if step.state == State.RUNNING]
+    where = f" in step `{going[0].name}`" if going else "" if record.started else " before the flow started"
+    message = (
+        f"the process that supervised this run ended without a word{where} (killed, or the machine went down)"
+    )
+    error = RunError(KIND, message, step=going[0].name if going else "")
+    steps = [
+        replace(step, state=State.CRASHED.value, ended=ended, error=error) if step in going else step
+        for step in record.steps
+    ]
+    return replace(record, state=State.CRASHED, error=error, ended=ended, steps=steps)
+
+
+def _last_sign(record: RunRecord) -> datetime:
+    """Return when the run was last seen at work: the time of its newest file."""
+    times = []
+    for path in (record.journal, record.log, record.notebook):
+        try:
+            times.append(path.stat().st_mtime)
+        except FileNotFoundError:
+            continue
+    sign = datetime.fromtimestamp(max(times), UTC) if times else datetime.now(UTC)
+    return max(sign, record.started or record.created)
+
+
+def _put_right(record: RunRecord) -> str:
+    """Make the executed notebook of a run that is over say so; return what stood in the way, if anything."""
+    try:
+        notebook = _remains(record)
+        if notebook is not None:
+            write_atomic(record.notebook, mark(notebook, record))
+    except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
+        return f"its executed notebook could not be brought up to date: {error}"
+    return ""
+
+
+def _remains(record: RunRecord) -> dict[str, Any] | None:
+    happened = list(events(record.journal))
+    for path in (record.document, record.notebook) if happened else (record.notebook, record.document):
+        if path.exists():
+            notebook: dict[str, Any] = json.loads(path.read_bytes())
+            return rebuild(notebook, happened) if path == record.document else notebook
+    return None
