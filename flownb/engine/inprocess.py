@@ -1,0 +1,128 @@
+"""A flow run like a function: here and now, in this process, in a fresh namespace.
+
+No kernel, no isolation, no record. What makes a flow's value is the same source that its document has.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import asyncio
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+from flownb.document import declaration
+from flownb.errors import FlownbError
+from flownb.names import to_python
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import CodeType
+
+    from flownb.flow import Flow, Step
+
+
+def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the flow's steps with validated parameters and return its outputs by name.
+
+    Raises `ParameterError` before anything runs, and whatever the flow's own code raises.
+    """
+    from flownb.parameters import names_by_source, render_assignments, validate
+
+    values = validate(flow, given)
+    session = _Session()
+    namespace = session.namespace
+    if any("display" in step.reads or "display(" in step.source for step in flow.steps):
+        from IPython.display import display
+
+        namespace["display"] = display
+    shared = [entry for entry in flow.closure if not entry.step]
+    imports = [entry for entry in shared if entry.how in ("import", "module")]
+    for entry in (*imports, *(entry for entry in shared if entry not in imports)):
+        session.execute(entry.source, f"<{flow.name}: {entry.name}>")
+    # A member of an Enum that the notebook defines must be one of the class that the flow carries.
+    written = names_by_source(flow)
+    for parameter in flow.parameters:
+        if parameter.name in values and parameter.name in written:
+            assignment = render_assignments({parameter.name: values[parameter.name]}, flow)
+            session.execute(assignment, f"<{flow.name}: parameters>")
+        elif parameter.name in values:
+            namespace[parameter.name] = values[parameter.name]
+        else:
+            session.execute(declaration(parameter), f"<{flow.name}: parameters>")
+    outputs: dict[str, Any] = {}
+    for step in flow.steps:
+        for entry in flow.closure:
+            if entry.step == step.name:
+                session.execute(entry.source, f"<{flow.name}: {entry.name}>")
+        value = session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>", last=step.result)
+        outputs.update({name: namespace[name] for name in step.outputs if name in namespace})
+        if step.result:
+            outputs["result"] = value
+    return outputs
+
+
+def _python_of(flow: Flow, step: Step) -> str:
+    python = to_python(step.source)
+    if python is not step.source and "get_ipython()" in python:
+        raise FlownbError(
+            f"step {step.name} of {flow.name} uses IPython's own syntax (a magic or shell line), which needs "
+            "a kernel; run it in an environment: LocalEnvironment().execute(storage, location)"
+        )
+    return python
+
+
+class _Session:
+    """A namespace, and the `__future__` features that hold in it once a cell has asked for them."""
+
+    def __init__(self) -> None:
+        self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def execute(self, source: str, filename: str, *, last: bool = False) -> Any:
+        """Execute statements; return the value of the last one where it is an expression and is wanted."""
+        tree = ast.parse(source, filename)
+        value: ast.expr | None = None
+        if last and tree.body and isinstance(tree.body[-1], ast.Expr):
+            value = tree.body.pop().value  # type: ignore[attr-defined]  # seen to be an expression
+        self._evaluate(self._compile(tree, filename, "exec"))
+        return (
+            None if value is None else self._evaluate(self._compile(ast.Expression(value), filename, "eval"))
+        )
+
+    def _compile(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> CodeType:
+        # Not to inherit: this module's own `__future__` imports are none of the flow's.
+        code: CodeType = compile(tree, filename, mode, flags=self._flags, dont_inherit=True)
+        for name in __future__.all_feature_names:
+            feature: __future__._Feature = getattr(__future__, name)
+            if code.co_flags & feature.compiler_flag:
+                self._flags |= feature.compiler_flag
+        return code
+
+    def _evaluate(self, code: CodeType) -> Any:
+        value = eval(code, self.namespace)  # noqa: S307  # to run the flow's code is what this is for
+        return _completed(value) if code.co_flags & inspect.CO_COROUTINE else value
+
+
+def _completed(coroutine: Any) -> Any:
+    """Wait for a top-level `await`, also where a loop runs in this thread already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    ended: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            ended.append(asyncio.run(coroutine))
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="flownb-await")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return ended[0]

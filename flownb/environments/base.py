@@ -1,0 +1,194 @@
+"""What every environment promises (PIN-7, PIN-12). A kind of it is one subclass in a module of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flownb.environments.fields import Labels, OnExit, OnStart  # noqa: TC001  # read by pydantic
+from flownb.errors import CallbackError, EnvironmentRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from flownb.callbacks import Callback
+    from flownb.runs import Run, Runs
+    from flownb.storage import Storage
+
+SCHEMA = 1
+"""Version of what `serialize` writes. A newer one is refused, older ones are read."""
+
+
+class Environment(BaseModel, ABC):
+    """Where and how flows run: a typed, frozen model, the same in Python, in `flownb.toml` and as JSON.
+
+    `on_start` is called before the flow starts, `on_exit` after its end, whatever the end is. A callable
+    gets the Run if it takes an argument. They are called in the process that supervises the run: each
+    subclass says which that is. Where `on_start` fails the run is Failed and the flow does not start;
+    `on_exit` is called all the same. What fails in `on_exit` is recorded on the run and changes nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    #: the word for this kind in `serialize()` and in `flownb.toml`
+    kind: ClassVar[str]
+
+    labels: Annotated[
+        Labels,
+        Field(description="Words by which agents know their runs: only one that has all of them takes it."),
+    ] = ()
+    on_start: Annotated[
+        OnStart, Field(description="Called before the flow starts: a callable, or a list of them.")
+    ] = ()
+    on_exit: Annotated[
+        OnExit, Field(description="Called after the run's end, however it ended: a callable, or a list.")
+    ] = ()
+
+    def __init__(self, **options: Any) -> None:
+        """Make an environment of its options; wrong ones are `EnvironmentRefused` or `CallbackError`."""
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            raise EnvironmentRefused(_words(type(self), error)) from None
+
+    @abstractmethod
+    def setup(self, storage: Storage) -> None:
+        """Check that flows of `storage` can run here, and prepare for it; may be called again at any time.
+
+        Raises `EnvironmentRefused` before anything starts. `execute` and the others call it themselves.
+        """
+
+    @abstractmethod
+    def execute(
+        self,
+        storage: Storage,
+        location: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        asked_by: str = "python",
+        text: bool = False,
+        on_change: Callable[[Run], object] | None = None,
+    ) -> Run:
+        """Run a stored flow to its end, and return the Run.
+
+        A flow that fails is a state of the Run, not an exception: see `Run.raise_for_state`.
+
+        Args:
+            storage: where the flow is.
+            location: `NAME` or `NAME@VERSION` in it.
+            parameters: values by name.
+            asked_by: "notebook", "command line", "python" or "schedule"; recorded.
+            text: parameters that are `str` come from a command line or a form, and are read as their type.
+            on_change: called with the Run at most ten times a second while it changes, and at its end, in
+                the thread that called this.
+
+        Raises:
+            ParameterError: a parameter is unknown, missing or wrong; nothing was started or recorded.
+            EnvironmentRefused: the flow cannot run here; nothing was started or recorded.
+            FlowNotFound: the storage does not hold it.
+            CallbackError: a stored callback cannot be loaded; nothing was started or recorded.
+            RecordError: the run cannot be recorded.
+
+        """
+
+    @abstractmethod
+    def submit(
+        self,
+        storage: Storage,
+        location: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        asked_by: str = "python",
+        text: bool = False,
+        on_change: Callable[[Run], object] | None = None,
+    ) -> Run:
+        """Start a run and return it at once, recorded; it goes on without the caller.
+
+        Takes and raises what `execute` does; `on_change` is called in another thread.
+        """
+
+    @abstractmethod
+    def map(
+        self,
+        storage: Storage,
+        location: str,
+        grid: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]],
+        *,
+        parallel: int | None = None,
+        asked_by: str = "python",
+        text: bool = False,
+        on_change: Callable[[Run], object] | None = None,
+    ) -> Runs:
+        """Run a flow once for each point of a grid, `parallel` at a time, and return the runs in its order.
+
+        `grid` is a list of dicts of parameters, or a dict of lists that stands for all combinations. All
+        points are validated before the first starts. `on_change` is called in other threads, one call at
+        a time. For the rest see `execute`.
+        """
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what makes this environment again, as JSON; `CallbackError` where that cannot be."""
+        from flownb.callbacks import serialize
+
+        return {**self._plain(), "on_start": serialize(self.on_start), "on_exit": serialize(self.on_exit)}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `serialize` does, for a record: with a word on callbacks that cannot be stored."""
+        return {**self._plain(), "on_start": _told(self.on_start), "on_exit": _told(self.on_exit)}
+
+    def _plain(self) -> dict[str, Any]:
+        options = self.model_dump(mode="json", exclude={"on_start", "on_exit"})
+        return {"type": self.kind, "schema": SCHEMA, **options}
+
+    @staticmethod
+    def deserialize(data: Mapping[str, Any]) -> Environment:
+        """Make an environment again from what `serialize` gave.
+
+        Raises `EnvironmentRefused` for an unknown type, or what a newer version wrote.
+        """
+        from flownb.environments.kinds import kind_of
+
+        schema = data.get("schema", SCHEMA)
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise EnvironmentRefused(
+                f"this environment was written by a newer flownb (schema {schema!s:.20}, this one reads up "
+                f"to {SCHEMA}); upgrade it: pip install --upgrade flownb"
+            )
+        options = {name: value for name, value in data.items() if name not in ("type", "schema")}
+        return kind_of(data.get("type")).from_serialized(options)
+
+    @classmethod
+    def from_serialized(cls, options: Mapping[str, Any]) -> Self:
+        """Make one of this kind from the options that `serialize` wrote; called by `deserialize`."""
+        from flownb.callbacks import deserialize
+
+        callbacks = {name: deserialize(options[name]) for name in ("on_start", "on_exit") if name in options}
+        return cls(**{**options, **callbacks})
+
+
+def _told(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:
+    from flownb.callbacks import name_of, serialize
+
+    told = []
+    for callback in callbacks:
+        try:
+            told += serialize([callback])
+        except CallbackError as error:
+            told.append({"name": name_of(callback), "not_stored": str(error)})
+    return told
+
+
+def _words(kind: type[Environment], error: ValidationError) -> str:
+    """Say in a line for each wrong option which it is, what it takes and what came."""
+    problems = []
+    for each in error.errors(include_url=False):
+        name = str(each["loc"][0]) if each["loc"] else ""
+        if each["type"] == "extra_forbidden":
+            there = ", ".join(kind.model_fields)
+            problems.append(f"there is no option `{name}`; there are {there}")
+        else:
+            words = each["msg"].removeprefix("Value error, ")
+            problems.append(f"`{name}` {words}" if words != each["msg"] else f"`{name}`: {words}")
+    return f"{kind.__name__}: " + "; ".join(problems)

@@ -1,0 +1,81 @@
+"""Types of the fields of environments: what people may write, and what it becomes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from flownb.callbacks import normalise
+from flownb.parameters import Secret
+
+
+def _wrong(words: str) -> ValueError:
+    """Return what tells pydantic that a value is wrong, also where it is of a wrong type."""
+    return ValueError(words)
+
+
+def as_labels(value: object) -> tuple[str, ...]:
+    """Return labels as a tuple without repeats; a bare text is an error, for it is not a list of letters."""
+    if isinstance(value, str | bytes):
+        raise _wrong(f"is one text; labels are a list: labels=[{value!r}]")
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise _wrong("is not a list of texts")
+    labels = sorted(value) if isinstance(value, set | frozenset) else list(value)
+    for label in labels:
+        if not isinstance(label, str) or not label.strip():
+            raise _wrong(f"has {label!r} in it; a label is a text")
+    return tuple(dict.fromkeys(labels))
+
+
+def as_seconds(value: object) -> float | None:
+    """Return a length of time in seconds; given as a number of them, or as a timedelta."""
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong("is a number of seconds, or a timedelta")
+    if not math.isfinite(value) or value < 0:
+        raise _wrong("is not less than 0, and not infinite: leave it out for no limit")
+    return float(value)
+
+
+def as_limit(value: object) -> float | None:
+    """Return a time limit in seconds; 0 is refused, for nothing could be done in it."""
+    seconds = as_seconds(value)
+    if seconds == 0:
+        raise _wrong("is more than 0 seconds; leave it out for no limit")
+    return seconds
+
+
+def as_variables(value: object) -> dict[str, str]:
+    """Return environment variables; numbers become text. A secret is refused: records show these."""
+    if not isinstance(value, Mapping):
+        raise _wrong("is a dict of texts")
+    for name, item in value.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise _wrong(f"has {name!r} in it, which cannot be a variable's name")
+        if isinstance(item, Secret):
+            raise _wrong(
+                f"has the secret {name} in it, and is recorded; set it in the process that starts runs: "
+                "they inherit its variables"
+            )
+        if isinstance(item, bool) or not isinstance(item, str | int | float) or "\0" in str(item):
+            raise _wrong(f"has a value for {name} that is no text")
+    return {name: str(item) for name, item in value.items()}
+
+
+Labels = Annotated[tuple[str, ...], BeforeValidator(as_labels)]
+Seconds = Annotated[float, BeforeValidator(as_seconds)]
+Limit = Annotated[float | None, BeforeValidator(as_limit)]
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+Variables = Annotated[dict[str, str], BeforeValidator(as_variables)]
+
+
+OnStart = Annotated[tuple[Any, ...], BeforeValidator(lambda value: normalise(value, "on_start"))]
+OnExit = Annotated[tuple[Any, ...], BeforeValidator(lambda value: normalise(value, "on_exit"))]

@@ -1,0 +1,214 @@
+"""Runs on this machine, each in a kernel of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from flownb.environments.base import Environment
+from flownb.environments.fields import Folder, Limit, Seconds, Variables  # noqa: TC001  # read by pydantic
+from flownb.errors import EnvironmentRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from flownb.environments.plan import Plan
+    from flownb.environments.supervise import Supervisor
+    from flownb.flow import Flow
+    from flownb.runs import Run, Runs
+    from flownb.storage import Storage
+
+
+class LocalEnvironment(Environment):
+    """Runs flows on this machine through papermill, each in a process group of its own.
+
+    The process that calls `execute`, `submit` or `map` supervises: `on_start`, `on_exit` and `on_change` are
+    called there, by `execute` in the calling thread, by the others in threads of their own. When a run has
+    ended nothing of what the flow started is left, save what left the process group by itself. Where the
+    supervising process is killed the kernel ends with it, and whoever looks finds the run `Crashed`.
+
+    A KeyboardInterrupt during `execute` or `map` cancels: the kernel is interrupted and after 2 s killed, a
+    second one kills it at once; `on_exit` is called, and the Run comes back as `Cancelled`.
+    """
+
+    kind: ClassVar[str] = "local"
+
+    engine: Annotated[
+        str,
+        Field(description="A papermill engine. Others than nbclient take no secrets and store no outputs."),
+    ] = "nbclient"
+    kernel: Annotated[
+        str | None, Field(description="Name of a kernelspec; the flow's own where it is not given.")
+    ] = None
+    timeout: Annotated[Limit, Field(description="Seconds, or a timedelta, for a whole run.")] = None
+    step_timeout: Annotated[Limit, Field(description="Seconds, or a timedelta, for each cell.")] = None
+    cwd: Annotated[
+        Folder | None,
+        Field(description="Folder to run in; the folder of the flow's notebook where it is not given."),
+    ] = None
+    env: Annotated[Variables, Field(description="Environment variables, beside those of this process.")] = (
+        Field(default_factory=dict)
+    )
+    retries: Annotated[int, Field(ge=0, description="How often a failed or crashed run is tried again.")] = 0
+    backoff: Annotated[
+        Seconds, Field(description="Seconds, or a timedelta, before the first retry; doubled for each next.")
+    ] = 1.0
+
+    def setup(self, storage: Storage) -> None:  # noqa: ARG002  # every storage that can be read can be run here
+        """Check that engine, kernel and folder are there; see `Environment.setup`."""
+        from flownb.engine import check
+
+        check(engine=self.engine, kernel=self.kernel)
+        if self.cwd is not None and not self.cwd.is_dir():
+            raise EnvironmentRefused(f"`cwd` is {self.cwd}, which is no folder")
+
+    def execute(
+        self,
+        storage: Storage,
+        location: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        asked_by: str = "python",
+        text: bool = False,
+        on_change: Callable[[Run], object] | None = None,
+    ) -> Run:
+        """Run a stored flow to its end, and return the Run; see `Environment.execute`."""
+        from flownb.parameters import validate
+
+        flow = storage.get_flow(location)
+        plan = self._plan(flow, validate(flow, parameters or {}, text=text))
+        supervisor = self._supervisor(storage, plan, asked_by)
+        supervisor.begin()
+        return supervisor.work(on_change)
+
+    def submit(
+        self,
+        storage: Storage,
+        location: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        asked_by: str = "python",
+        text: bool = False,
+        on_change: Callable[[Run], object] | None = None,
+    ) -> Run:
+        """Start a run in a thread of this process and return it at once; see `Environment.submit`.
+
+        The end of the interpreter waits for it.
+        """
+        from flownb.parameters import validate
+
+        flow = storage.get_flow(location)
+        plan = self._plan(flow, validate(flow, parameters or {}, text=text))
+        supervisor = self._supervisor(storage, plan, asked_by)
+        supervisor.begin()
+        run = supervisor.run
+        threading.Thread(target=supervisor.work, args=(on_change,), name=f"flownb-{run.id}").start()
+        return run
+
+    def map(
+        self,
+        storage: Storage,
+        location: str,
+        grid: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]],
+        *,
+        parallel: int | None = None,
+        asked_by: str = "python",
+        text: bool = False,
+        on_change: Callable[[Run], object] | None = None,
+    ) -> Runs:
+        """Run a flow once for each point of a grid; see `Environment.map`.
+
+        `parallel` is the number of processors where it is not given. A run is recorded when its turn comes;
+        on an interrupt those that go on are cancelled, and the runs so far come back.
+        """
+        from flownb.environments.grid import points_of
+        from flownb.parameters import Validator
+
+        if parallel is not None and parallel < 1:
+            raise EnvironmentRefused(f"`parallel` is at least 1, and was given as {parallel}")
+        flow = storage.get_flow(location)
+        validator = Validator(flow)
+        plans = [self._plan(flow, validator.validate(point, text=text)) for point in points_of(grid)]
+        told = threading.Lock()
+
+        def tell(run: Run) -> None:
+            with told:
+                assert on_change is not None
+                on_change(run)
+
+        supervisors = [self._supervisor(storage, plan, asked_by) for plan in plans]
+        return _run_all(supervisors, parallel or os.cpu_count() or 1, tell if on_change is not None else None)
+
+    def _plan(self, flow: Flow, values: dict[str, Any]) -> Plan:
+        """Check all that can be checked before anything starts."""
+        from flownb.engine import check
+        from flownb.environments.plan import Plan
+
+        check(engine=self.engine, kernel=self.kernel or flow.kernel)
+        plan = Plan(flow, values)
+        _ = plan.notebook, plan.secrets, plan.document  # a value that cannot be written is an error now
+        return plan
+
+    def _supervisor(self, storage: Storage, plan: Plan, asked_by: str) -> Supervisor:
+        from flownb.callbacks import resolve
+        from flownb.environments.supervise import Request, Settings, Supervisor
+        from flownb.runs.project import Project
+
+        self.setup(storage)
+        flow = plan.flow
+        project = Project.of(flow.folder or Path.cwd())
+        request = Request(
+            plan=plan,
+            storage=storage.serialize(),
+            location=flow.location or flow.name,
+            environment=self.describe(),
+            labels=self.labels,
+            asked_by=asked_by,
+        )
+        settings = Settings(
+            engine=self.engine,
+            kernel=self.kernel or flow.kernel,
+            cwd=self.cwd or flow.folder or project.root,
+            env=self.env,
+            timeout=self.timeout,
+            step_timeout=self.step_timeout,
+            retries=self.retries,
+            backoff=self.backoff,
+            on_start=resolve(self.on_start),
+            on_exit=resolve(self.on_exit),
+        )
+        return Supervisor(project, request, settings)
+
+
+def _run_all(supervisors: list[Supervisor], parallel: int, on_change: Callable[[Run], object] | None) -> Runs:
+    """Do the runs, so many at a time, and return those that were begun, in their order."""
+    from flownb.runs import Runs
+
+    def one(supervisor: Supervisor) -> Run:
+        supervisor.begin()
+        return supervisor.work(on_change)
+
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="flownb-map") as pool:
+        futures: list[Future[Run]] = [pool.submit(one, supervisor) for supervisor in supervisors]
+        waiting = set(futures)
+        while waiting:
+            try:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                if any(not future.cancelled() and future.exception() for future in done):
+                    _stop(supervisors, futures)  # a run that cannot be recorded: the rest could not be either
+            except KeyboardInterrupt:
+                _stop(supervisors, futures)
+    return Runs(future.result() for future in futures if not future.cancelled())
+
+
+def _stop(supervisors: list[Supervisor], futures: list[Future[Run]]) -> None:
+    for future in futures:
+        future.cancel()
+    for supervisor, future in zip(supervisors, futures, strict=True):
+        if future.running():
+            supervisor.stop.request()

@@ -1,0 +1,372 @@
+"""The life of one run, in the process that supervises it.
+
+    recorded as Pending, its lock held -> on_start -> Running -> the engine, again where retries are left
+    -> executed notebook and record say how it ended -> on_exit -> the lock is let go
+
+Whoever asks for the run waits here, or has a thread wait. An interrupt cancels the run; it is a state, not
+an exception that leaves the record behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flownb.callbacks import CallbackFailure, name_of, run_all
+from flownb.engine import Ending, Limits, Stop, execute, redactor
+from flownb.environments.meter import together
+from flownb.environments.recording import Books, Recorder, run_error
+from flownb.environments.runlog import RunLog
+from flownb.errors import FlownbError, RecordError
+from flownb.runs.executed import mark, write_atomic
+from flownb.runs.journal import Journal
+from flownb.runs.liveness import Lock, cancel_requested
+from flownb.runs.record import RunError, RunRecord, StepRecord, new_run_id
+from flownb.runs.run import Run
+from flownb.runs.states import State
+from flownb.runs.store import RecordStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from flownb.callbacks import Callback
+    from flownb.engine import CellError
+    from flownb.environments.plan import Plan
+    from flownb.runs.project import Project
+
+_TOLD_EVERY = 0.5  #: seconds after which a run that goes on is shown again, for its clock
+_POLL = 0.1  #: seconds between looks for a word that the run be cancelled, while it waits to try again
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is to be done: what an environment has made of its options."""
+
+    engine: str
+    kernel: str
+    cwd: Path
+    env: Mapping[str, str]
+    timeout: float | None = None  #: seconds for the whole run, all attempts and waits together
+    step_timeout: float | None = None
+    retries: int = 0
+    backoff: float = 0.0  #: seconds before the first retry; doubled for each that follows
+    on_start: tuple[Callback, ...] = ()
+    on_exit: tuple[Callback, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run for whom: what the record says of it beside the outcome."""
+
+    plan: Plan
+    storage: dict[str, Any] | None
+    location: str
+    environment: dict[str, Any]
+    labels: tuple[str, ...]
+    asked_by: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run, or one attempt, came to."""
+
+    state: State
+    error: RunError | None = None
+
+
+class Supervisor:
+    """Supervises one run: `begin` records it, `work` does it. Both raise `RecordError`."""
+
+    def __init__(self, project: Project, request: Request, settings: Settings) -> None:
+        """Prepare; nothing is written yet."""
+        self.stop = Stop()
+        self._plan = request.plan
+        self._settings = settings
+        self._store = RecordStore(project)
+        redacted = redactor(request.plan.secrets.hidden)
+        run_id = new_run_id()
+        steps = [StepRecord(step.name, position) for position, step in enumerate(request.plan.flow.steps)]
+        record = RunRecord(
+            id=run_id,
+            flow=request.plan.flow.name,
+            folder=project.run_folder(run_id),
+            storage=request.storage,
+            location=request.location,
+            version=request.plan.flow.version,
+            digest=request.plan.flow.digest,
+            parameters=redacted(request.plan.parameters),
+            environment=redacted(request.environment),  # a stored callback may hold what it is not told
+            labels=list(request.labels),
+            asked_by=request.asked_by,
+            engine=settings.engine,
+            steps=steps,
+        )
+        self._books = Books(
+            flow=request.plan.flow,
+            store=self._store,
+            journal=Journal(record.journal),
+            log=RunLog(record.log, redacted),
+            redacted=redacted,
+            record=record,
+            notebook=request.plan.notebook,
+        )
+        self._lock = Lock(record.lock)
+        self._on_change: Callable[[Run], object] | None = None
+        self._told: tuple[int, float] = (-1, 0.0)  # revision and time when the run was last shown
+        self._deadline: float | None = None
+        self._began = 0.0
+
+    @property
+    def run(self) -> Run:
+        """The run, as others see it; cancelling it stops it from any thread."""
+        return Run(self._books.record, self._store, cancel=self.stop.request)
+
+    def begin(self) -> None:
+        """Record the run as `Pending`, with its folder, document and lock; else nothing is left of it."""
+        record = self._books.record
+        self._store.project.ensure()
+        try:
+            record.outputs_folder.mkdir(parents=True)
+            self._lock.acquire()
+            write_atomic(record.document, self._plan.document)
+            self._store.create(record)
+        except BaseException as error:
+            self._lock.release()
+            shutil.rmtree(record.folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise RecordError(
+                    f"the run cannot be recorded in {record.folder}: {error.strerror or error}"
+                ) from error
+            raise
+
+    def work(self, on_change: Callable[[Run], object] | None = None) -> Run:
+        """Do the run, to its end and through `on_exit`, and return it.
+
+        `on_change` is called in this thread, at most ten times a second while something changes, and at
+        the end.
+        """
+        self._on_change = on_change
+        with ExitStack() as held:
+            held.callback(self._lock.release)
+            held.callback(self._books.journal.close)
+            held.callback(self._books.log.close)
+            try:
+                outcome = self._outcome()
+                _uninterrupted(lambda: self._finish(outcome))
+            finally:
+                self._call(self._settings.on_exit, "on_exit")
+        self._tell(always=True)
+        return self.run.refresh()
+
+    # how it goes
+
+    def _outcome(self) -> Outcome:
+        """Do what the run is for. Whatever happens is what it came to: nothing passes by the record."""
+        try:
+            self._tell(always=True)
+            failures = self._call(self._settings.on_start, "on_start")
+            if failures:
+                first = failures[0]
+                message = f"on_start failed, so the flow was not started: {first}"
+                return Outcome(State.FAILED, RunError("CallbackError", message, traceback=first.traceback))
+            self._books.change(state=State.RUNNING, started=datetime.now(UTC))
+            self._books.journal.state(State.RUNNING)
+            self._began = time.monotonic()
+            if self._settings.timeout is not None:
+                self._deadline = self._began + self._settings.timeout
+            return self._attempts()
+        except KeyboardInterrupt:
+            return Outcome(State.CANCELLED, RunError("Cancelled", "the run was cancelled"))
+        except FlownbError as error:
+            return Outcome(State.FAILED, RunError(type(error).__name__, str(error)))
+        except Exception as error:  # noqa: BLE001  # it becomes the run's error
+            told = "".join(traceback.format_exception(error))
+            return Outcome(State.FAILED, RunError(type(error).__name__, str(error), traceback=told))
+
+    def _attempts(self) -> Outcome:
+        attempt = 1
+        while True:
+            began, recorder = time.monotonic(), Recorder(self._books)
+            outcome = self._attempt(recorder)
+            again = outcome.state in (State.FAILED, State.CRASHED) and attempt <= self._settings.retries
+            wait = self._settings.backoff * 2 ** (attempt - 1)
+            if not again or (self._deadline is not None and time.monotonic() + wait >= self._deadline):
+                return outcome
+            self._note_attempt(attempt, outcome, time.monotonic() - began, wait)
+            if self._stopped_within(wait):
+                return Outcome(
+                    State.CANCELLED, RunError("Cancelled", "cancelled while it waited to try again")
+                )
+            attempt += 1
+            self._start_again(attempt, recorder)
+
+    def _attempt(self, recorder: Recorder) -> Outcome:
+        settings = self._settings
+        left = None if self._deadline is None else max(0.001, self._deadline - time.monotonic())
+        ending = execute(
+            self._plan.notebook,
+            engine=settings.engine,
+            kernel=settings.kernel,
+            cwd=settings.cwd,
+            env=settings.env,
+            limits=Limits(left, settings.step_timeout),
+            observer=recorder,
+            secrets=self._plan.secrets,
+            stop=self.stop,
+            tick=self._tick,
+        )
+        for note in ending.notes:
+            self._books.log.note(note)
+        if ending.log:
+            self._books.log.text(ending.log)
+        if ending.limit == "run":
+            ending = replace(ending, after=settings.timeout)
+        return self._outcome_of(ending, recorder.error)
+
+    def _outcome_of(self, ending: Ending, where: CellError | None) -> Outcome:
+        step = self._books.step_name(ending.cell)
+        if ending.how == "success":
+            return Outcome(State.SUCCESS)
+        if ending.how == "failed":
+            assert ending.error is not None
+            return Outcome(
+                State.FAILED, run_error(ending.error.ename, ending.error.evalue, step, ending.error)
+            )
+        if ending.how == "died":
+            return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where))
+        if ending.how == "timed out":
+            return Outcome(State.FAILED, run_error("TimeOut", ending.reason, step, where))
+        return Outcome(State.CANCELLED, run_error("Cancelled", ending.reason, step, where))
+
+    def _note_attempt(self, attempt: int, outcome: Outcome, seconds: float, wait: float) -> None:
+        """Keep what a failed attempt came to: a line in the metrics, its notebook beside the last one's."""
+        outcome = self._redacted(outcome)
+        record = self._books.record
+        noted = {
+            "attempt": attempt,
+            "state": outcome.state.value,
+            "error": str(outcome.error),
+            "seconds": round(seconds, 6),
+        }
+        attempts = [*record.metrics.get("attempts", ()), noted]
+        self._books.log.note(f"attempt {attempt}: {outcome.state}: {outcome.error}; next one in {wait:g} s")
+        self._books.journal.append({"event": "attempt", **noted})
+        ended = replace(record, state=outcome.state, error=outcome.error, ended=datetime.now(UTC))
+        write_atomic(record.folder / f"attempt-{attempt}.ipynb", mark(self._books.notebook, ended))
+        self._books.change(metrics={**record.metrics, "attempts": attempts})
+
+    def _start_again(self, attempt: int, before: Recorder) -> None:
+        for step in self._books.record.steps:
+            if step.state != State.PENDING:
+                self._books.put_step(StepRecord(step.name, step.position))
+        for index in sorted(before.touched):  # else the journal would still tell of the attempt before
+            self._books.journal.cell(index, self._plan.notebook.cells[index])
+        self._books.change(attempt=attempt)
+        self._books.log.note(f"attempt {attempt}: started")
+
+    def _stopped_within(self, seconds: float) -> bool:
+        """Wait; whether somebody asked meanwhile that the run be stopped."""
+        asked, until = threading.Event(), time.monotonic() + seconds
+        with self.stop.listening(asked.set):
+            while (left := until - time.monotonic()) > 0 and not asked.is_set():
+                asked.wait(min(_POLL, left))
+                self._tick()
+        return asked.is_set()
+
+    # what is done while it goes
+
+    def _tick(self) -> None:
+        if self.stop.requests == 0 and cancel_requested(self._books.record.folder):
+            self.stop.request()
+        self._tell()
+
+    def _tell(self, *, always: bool = False) -> None:
+        if self._on_change is None:
+            return
+        revision, now = self._books.revision, time.monotonic()
+        shown, when = self._told
+        if always or (revision != shown and now - when >= _POLL) or now - when >= _TOLD_EVERY:
+            self._told = (revision, now)
+            self._on_change(self.run)
+
+    def _call(self, callbacks: Iterable[Callback], when: str) -> list[CallbackFailure]:
+        """Call each; those that fail are recorded, and the next still runs."""
+        failures: list[CallbackFailure] = []
+        for callback in callbacks:
+            try:
+                failures += run_all([callback], self.run)
+            except KeyboardInterrupt:
+                if when == "on_start":
+                    raise
+                failures.append(CallbackFailure(name_of(callback), "interrupted", ""))
+        if failures:
+            told = [{"when": when, **self._books.redacted(asdict(failure))} for failure in failures]
+            self._books.change(callback_errors=[*self._books.record.callback_errors, *told])
+            for each in told:
+                self._books.log.note(f"{when}: {each['name']} failed: {each['error']}")
+        return failures
+
+    # how it ends
+
+    def _finish(self, outcome: Outcome) -> None:
+        """Say in the executed notebook, and then in the record, how it ended."""
+        outcome = self._redacted(outcome)
+        ended = datetime.now(UTC)
+        measured = {
+            name: value for name, value in asdict(together(self._books.spans)).items() if value is not None
+        }
+        self._books.record = replace(
+            self._books.record,
+            state=outcome.state,
+            error=outcome.error,
+            ended=ended,
+            metrics={**self._books.record.metrics, **measured},
+        )
+        try:
+            self._note_end(outcome)
+            self._books.save_notebook()
+        except RecordError as error:
+            if outcome.state is State.SUCCESS:
+                outcome = Outcome(State.FAILED, RunError("RecordError", str(error)))
+                self._books.record = replace(self._books.record, state=outcome.state, error=outcome.error)
+        for step in self._books.record.steps:
+            self._finish_step(step, outcome, ended)
+        record = self._books.record
+        self._store.change(
+            record.id, state=record.state, error=record.error, ended=ended, metrics=record.metrics
+        )
+
+    def _finish_step(self, step: StepRecord, outcome: Outcome, ended: datetime) -> None:
+        if step.state == State.RUNNING:
+            step = replace(step, state=outcome.state.value, ended=step.ended or ended, error=outcome.error)
+        elif step.state == State.PENDING:
+            step = replace(step, state="Skipped")
+        elif outcome.error is None or outcome.error.step != step.name:
+            return
+        self._books.put_step(step)
+
+    def _note_end(self, outcome: Outcome) -> None:
+        self._books.journal.state(outcome.state, asdict(outcome.error) if outcome.error else None)
+        why = f": {outcome.error}" if outcome.error else ""
+        self._books.log.note(f"{self._books.record.flow}: {outcome.state}{why}")
+
+    def _redacted(self, outcome: Outcome) -> Outcome:
+        if outcome.error is None:
+            return outcome
+        return replace(outcome, error=RunError(**self._books.redacted(asdict(outcome.error))))
+
+
+def _uninterrupted(action: Callable[[], None]) -> None:
+    """Do what must be done though somebody is impatient; it can be done twice."""
+    while True:
+        try:
+            return action()
+        except KeyboardInterrupt:
+            continue

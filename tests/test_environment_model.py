@@ -1,0 +1,177 @@
+"""Environments as typed models: options, errors, JSON, `flownb.toml`."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flownb.callbacks import collect_metrics
+from flownb.environments import Environment, LocalEnvironment, environment_names, load_environment
+from flownb.environments.grid import points_of
+from flownb.errors import CallbackError, EnvironmentRefused, ParameterError
+from flownb.parameters import Secret
+from flownb.runs import Project
+
+if TYPE_CHECKING:
+    from flownb.runs import Run
+
+
+def tell(run: Run) -> None:
+    """A callback that can be imported."""
+
+
+def test_an_environment_without_options_asks_for_nothing() -> None:
+    environment = LocalEnvironment()
+    assert environment.labels == ()
+    assert (environment.on_start, environment.on_exit) == ((), ())
+    assert (environment.engine, environment.timeout, environment.retries) == ("nbclient", None, 0)
+
+
+@pytest.mark.parametrize("given", [["b", "a", "b"], ("b", "a")])
+def test_labels_keep_their_order(given: Any) -> None:
+    assert LocalEnvironment(labels=given).labels == ("b", "a")
+
+
+def test_a_set_of_labels_is_sorted() -> None:
+    assert LocalEnvironment(labels={"b", "a"}).labels == ("a", "b")
+
+
+def test_times_may_be_timedeltas() -> None:
+    environment = LocalEnvironment(timeout=timedelta(minutes=2), step_timeout=1.5, backoff=timedelta(0))
+    assert (environment.timeout, environment.step_timeout, environment.backoff) == (120.0, 1.5, 0.0)
+
+
+def test_one_callback_is_a_list_of_one() -> None:
+    assert LocalEnvironment(on_exit=tell).on_exit == (tell,)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": "dev"}, "`labels` is one text; labels are a list: labels=['dev']"),
+        ({"labels": [3]}, "`labels` has 3 in it"),
+        ({"timeout": 0}, "`timeout` is more than 0 seconds"),
+        ({"timeout": -1}, "`timeout` is not less than 0"),
+        ({"timeout": "1h"}, "`timeout` is a number of seconds, or a timedelta"),
+        ({"timeout": True}, "`timeout` is a number of seconds"),
+        ({"retries": -1}, "`retries`: Input should be greater than or equal to 0"),
+        ({"env": {"A=B": "x"}}, "`env` has 'A=B' in it"),
+        ({"env": {"A": None}}, "`env` has a value for A that is no text"),
+        ({"env": {"A": Secret("hunter2")}}, "`env` has the secret A in it"),
+        ({"colour": 1}, "there is no option `colour`; there are labels, on_start, on_exit, engine"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_it_takes(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(EnvironmentRefused, match=f"^LocalEnvironment: .*{re.escape(words)}") as raised:
+        LocalEnvironment(**options)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_callback_that_cannot_be_called_is_an_error() -> None:
+    with pytest.raises(CallbackError, match="on_exit"):
+        LocalEnvironment(on_exit="print")
+
+
+def test_an_environment_is_frozen() -> None:
+    environment = LocalEnvironment()
+    with pytest.raises(ValueError, match="frozen"):
+        environment.timeout = 3
+
+
+def test_each_field_says_what_it_is() -> None:
+    assert all(field.description for field in LocalEnvironment.model_fields.values())
+
+
+def test_an_environment_goes_to_json_and_comes_back() -> None:
+    environment = LocalEnvironment(
+        labels=["night"],
+        on_start=tell,
+        on_exit=[collect_metrics("metrics.csv")],
+        timeout=60,
+        cwd=Path("~"),
+        env={"A": "1"},
+        retries=2,
+    )
+    data = json.loads(json.dumps(environment.serialize()))
+    assert data["type"] == "local"
+    back = Environment.deserialize(data)
+    assert isinstance(back, LocalEnvironment)
+    assert back.serialize() == environment.serialize()
+    assert back.cwd == Path.home()
+    assert back.on_exit == environment.on_exit
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"type": "moon"}, "no environment of the type 'moon'; there are: local"),
+        ({}, "no environment of the type None"),
+        ({"type": "local", "schema": 99}, "written by a newer flownb"),
+        ({"type": "local", "schema": 1, "colour": "red"}, "there is no option `colour`"),
+    ],
+)
+def test_what_is_unknown_or_newer_is_refused(data: dict[str, Any], words: str) -> None:
+    with pytest.raises(EnvironmentRefused, match=words):
+        Environment.deserialize(data)
+
+
+def test_a_record_keeps_the_name_of_a_callback_that_cannot_be_stored(tmp_path: Path) -> None:
+    with (tmp_path / "open").open("w") as file:
+        environment = LocalEnvironment(on_exit=lambda run: file.write("x"))
+        with pytest.raises(CallbackError):
+            environment.serialize()
+        (told,) = environment.describe()["on_exit"]
+    assert told["name"].startswith("lambda")
+    assert "open file" in told["not_stored"]
+
+
+def test_environments_are_named_in_the_projects_settings(project: Path) -> None:
+    (project / "flownb.toml").write_text(
+        '[environments.night]\ntype = "local"\ntimeout = 3600\nlabels = ["night"]\ncwd = "data"\n'
+        'on_exit = [{callback = "collect_metrics", path = "m.csv"}]\n'
+        "[environments.quick]\nstep_timeout = 5\n"
+    )
+    place = Project.of(project)
+    assert environment_names(place) == ("night", "quick")
+    night = load_environment(place, "night", retries=1)
+    assert isinstance(night, LocalEnvironment)
+    assert (night.timeout, night.labels, night.retries) == (3600.0, ("night",), 1)
+    assert night.cwd == project / "data"
+    assert night.on_exit == (collect_metrics("m.csv"),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("", "no environment 'night'; there are none; add"),
+        ("[environments.nights]\n", "there are: nights; did you mean nights"),
+        ("environments = 3\n", "`environments` is not a table of tables"),
+        ("environments = {night = 3}\n", r"\[environments.night\] is not a table"),
+        ("[environments.night]\ntype = 'moon'\n", "no environment of the type 'moon'"),
+        ("[environments.night]\nlabels = 'dev'\n", r"\[environments.night\]: .*labels are a list"),
+    ],
+)
+def test_wrong_settings_are_told_with_their_place(project: Path, settings: str, words: str) -> None:
+    (project / "flownb.toml").write_text(settings)
+    with pytest.raises(EnvironmentRefused, match=words):
+        load_environment(Project.of(project), "night")
+
+
+def test_a_grid_is_a_list_of_points_or_all_combinations() -> None:
+    assert points_of([{"a": 1}, {}]) == [{"a": 1}, {}]
+    assert points_of({"a": [1, 2], "b": ["xy"]}) == [{"a": 1, "b": "xy"}, {"a": 2, "b": "xy"}]
+    assert points_of({"a": range(2), "b": (3, 4)}) == [
+        {"a": 0, "b": 3},
+        {"a": 0, "b": 4},
+        {"a": 1, "b": 3},
+        {"a": 1, "b": 4},
+    ]
+    with pytest.raises(ParameterError, match="no list of values for `a`"):
+        points_of({"a": "xy"})
+    with pytest.raises(ParameterError, match="point 2 of the grid"):
+        points_of([{}, 3])  # type: ignore[list-item]  # what it is about
