@@ -1,0 +1,5 @@
+"""The `flownb` command."""
+
+from flownb.cli.group import main
+
+__all__ = ["main"]

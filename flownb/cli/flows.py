@@ -1,0 +1,161 @@
+"""Commands that look at stored flows: `list`, `show`, `params`, `version`. They run nothing of a flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flownb._version import __version__
+from flownb.cli.completing import complete_reference
+from flownb.cli.printing import print_json, say
+
+if TYPE_CHECKING:
+    from flownb.flow import Flow
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+_reference = click.argument("reference", metavar="REF", shell_complete=complete_reference)
+
+
+@click.command("list")
+@click.argument("store", shell_complete=complete_reference)
+@_json
+def list_command(store: str, *, as_json: bool) -> int:
+    """List the flows of STORE, such as a notebook file: parameters, steps, outputs, last run."""
+    from flownb.cli.looking import last_runs
+    from flownb.errors import FlownbError
+    from flownb.storage import open_storage
+
+    storage = open_storage(store)
+    flows: list[Flow] = []
+    problems: dict[str, str] = {}
+    for name, location in storage.flows.items():
+        try:
+            flows.append(storage.get_flow(location))
+        except FlownbError as error:
+            problems[name] = str(error)
+    last = last_runs(flows)
+    if as_json:
+        print_json(
+            {
+                "store": storage.name,
+                "flows": [
+                    {**flow_json(flow, storage.name), "last_run": _run_json(last.get(flow.name))}
+                    for flow in flows
+                ],
+                "problems": problems,
+            }
+        )
+    else:
+        from flownb.ui.display import flow_list
+
+        shown = flow_list(flows, last_runs=last, where=storage.name, problems={} if flows else problems)
+        click.echo(shown.text)
+    if problems and (flows or as_json):
+        from flownb.runs.markup import visible
+
+        for name, problem in problems.items():
+            say(f"flownb: {visible(name)} cannot be read: {visible(problem, lines=True)}")
+    return 2 if problems else 0
+
+
+@click.command("show")
+@_reference
+@_json
+def show_command(reference: str, *, as_json: bool) -> None:
+    """Show the flow REF: parameters, steps and their graph, what it carries, outputs, versions."""
+    from flownb.storage import open_flow
+
+    storage, flow = open_flow(reference)
+    if as_json:
+        print_json({**flow_json(flow, storage.name), **_content_json(flow)})
+        return
+    from flownb.ui.display import flow_card
+
+    click.echo(flow_card(flow, where=f"{storage.name}#{flow.name}").text)
+
+
+@click.command("params")
+@_reference
+@_json
+def params_command(reference: str, *, as_json: bool) -> None:
+    """Show the parameters of the flow REF: type, default, help."""
+    from flownb.storage import open_flow
+
+    flow = open_flow(reference)[1]
+    if as_json:
+        print_json(_parameters_json(flow))
+        return
+    if not flow.parameters:
+        from flownb.runs.markup import visible
+
+        say(f"{visible(flow.name)} has no parameters")
+        return
+    from flownb.ui.display import parameters_text
+
+    click.echo(parameters_text(flow))
+
+
+@click.command("version")
+def version_command() -> None:
+    """Print the version."""
+    click.echo(f"flownb {__version__}")
+
+
+def flow_json(flow: Flow, store: str) -> dict[str, Any]:
+    """Return what a list tells of a flow, for machines."""
+    return {
+        "name": flow.name,
+        "reference": f"{store}#{flow.name}",
+        "version": flow.version,
+        "digest": flow.digest,
+        "description": flow.description,
+        "parameters": _parameters_json(flow),
+        "steps": [step.name for step in flow.steps],
+        "outputs": list(flow.outputs),
+    }
+
+
+def _content_json(flow: Flow) -> dict[str, Any]:
+    """Return what the card of a flow tells besides."""
+    graph = flow.graph
+    return {
+        "steps": [
+            {"name": step.name, "source": step.source, "outputs": list(step.outputs)} for step in flow.steps
+        ],
+        "graph": [{"source": e.source, "target": e.target, "names": list(e.names)} for e in graph.edges],
+        "carries": [
+            {
+                "names": list(entry.bound),
+                "how": entry.how,
+                "type": entry.type,
+                "size": entry.size,
+                "step": entry.step or None,
+            }
+            for entry in flow.closure
+        ],
+        "python": flow.requirements.python,
+        "distributions": dict(flow.requirements.distributions),
+        "modules": dict(flow.requirements.modules),
+        "kernel": flow.kernel,
+        "language": flow.language,
+    }
+
+
+def _parameters_json(flow: Flow) -> list[dict[str, Any]]:
+    from flownb.ui.display import shown_parameters
+
+    return [
+        {
+            "name": parameter.name,
+            "type": parameter.annotation or None,
+            "required": parameter.required,
+            "default": parameter.default,
+            "help": parameter.help,
+        }
+        for parameter in shown_parameters(flow)
+    ]
+
+
+def _run_json(run: Any) -> dict[str, Any] | None:
+    return None if run is None else {"id": run.id, "state": str(run.state), "seconds": run.seconds}

@@ -1,0 +1,129 @@
+"""The group of all commands, and how each of them ends.
+
+Exit status: 0 success, 1 the flow failed, 2 a mistake that its user can mend (told without a traceback),
+130 interrupted, 141 whoever read the output stopped reading. What the commands do is imported when one
+of them runs: `flownb --help` and completion stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flownb._version import __version__
+from flownb.errors import FlownbError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+READER_GONE = 141
+
+#: command -> the module that has it and its line in the list of commands, so that listing them imports none
+_COMMANDS = {
+    "run": ("flownb.cli.running", "Run a flow and show its outputs."),
+    "list": ("flownb.cli.flows", "List the flows of a storage."),
+    "show": ("flownb.cli.flows", "Show what a flow takes, does, carries and gives."),
+    "params": ("flownb.cli.flows", "Show the parameters of a flow."),
+    "runs": ("flownb.cli.history", "List the runs of this project, the newest first."),
+    "logs": ("flownb.cli.history", "Print the log of a run."),
+    "outputs": ("flownb.cli.history", "Show the outputs of a run, print one, or copy them out."),
+    "cancel": ("flownb.cli.history", "Cancel a run that has not ended."),
+    "version": ("flownb.cli.flows", "Print the version."),
+}
+
+
+class _Commands(click.Group):
+    """Loads commands when they are asked for; turns the project's errors into messages and exit statuses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command = getattr(module, f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; one whose reader went away ends quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _reader_gone()
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line and exit with its status; see click."""
+        call = super().main
+        if not standalone_mode:
+            return call(args, prog_name or "flownb", complete_var, standalone_mode=False, **extra)
+        sys.exit(
+            _status_of(
+                lambda: call(args, prog_name or "flownb", complete_var, standalone_mode=False, **extra)
+            )
+        )
+
+
+def _status_of(command: Any) -> int:
+    try:
+        status = command()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("flownb: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_gone()
+    except FlownbError as error:
+        click.echo(f"flownb: {_shown(str(error))}", err=True)
+        return error.exit_code
+    return status if isinstance(status, int) else 0
+
+
+def _reader_gone() -> int:
+    # the interpreter flushes once more at its end: let that go nowhere instead of failing
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return READER_GONE
+
+
+def _shown(message: str) -> str:
+    from flownb.runs.markup import visible
+
+    return visible(message, lines=True)
+
+
+@click.group(
+    "flownb",
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, message="flownb %(version)s")
+def main() -> None:
+    """Turn notebook cells into flows that run again.
+
+    A flow is named by a reference, STORE#NAME[@VERSION]: `analysis.ipynb#sales`. Where the store has
+    one flow only, its file alone will do.
+
+    Completion in the shell: eval "$(_FLOWNB_COMPLETE=bash_source flownb)" (or zsh_source, fish_source).
+    """

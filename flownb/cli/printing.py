@@ -1,0 +1,57 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flownb.runs.record import OutputRecord
+
+_PREVIEW_LINES = 8
+# colours, which people print on purpose; all other control sequences could do more than colour
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def print_json(data: Any) -> None:
+    """Print data for machines: one JSON document, and nothing else, on standard output."""
+    # a lone surrogate, which a terminal cannot take, is written the way JSON writes it
+    text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def say(text: str = "") -> None:
+    """Tell a person something beside the output that was asked for, on standard error."""
+    click.echo(text, err=True)
+
+
+def terminal_text(text: str) -> str:
+    """Return text as a terminal may show it: colours and line ends stay, other control characters show."""
+    from flownb.runs.markup import visible
+
+    parts = _COLOUR.split(text.replace("\r\n", "\n"))
+    return "".join(part if number % 2 else visible(part, lines=True) for number, part in enumerate(parts))
+
+
+def output_text(output: OutputRecord, folder: Path) -> str:
+    """Write one output for people: name, type, size, and a few lines of what it is, or where."""
+    from flownb.runs.markup import size_text, visible
+
+    title = f"{visible(output.name)} · {visible(output.type)}"
+    if output.format == "error":
+        return f"{title} · ✗ could not be stored: {visible(output.error)}"
+    lines = [f"{title} · {size_text(output.size)}"]
+    shown = visible(output.preview, lines=True).splitlines()
+    if output.format == "picture" or not shown:
+        names = output.detail.get("files") or [output.file]
+        shown = [visible(str(folder / str(name))) for name in names]
+    lines += shown[:_PREVIEW_LINES]
+    if len(shown) > _PREVIEW_LINES:
+        lines.append("…")
+    return textwrap.indent("\n".join(lines), "    ")[4:]

@@ -1,0 +1,192 @@
+"""`flownb run`: run a stored flow, show how it goes, and end with what came of it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flownb.cli.completing import complete_assignment, complete_reference
+from flownb.cli.group import INTERRUPTED
+from flownb.cli.printing import output_text, print_json, say, terminal_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flownb.environments import Environment
+    from flownb.flow import Flow
+    from flownb.runs import Run
+    from flownb.runs.project import Project
+
+
+@click.command("run")
+@click.argument("reference", metavar="REF", shell_complete=complete_reference)
+@click.option(
+    "-p",
+    "--parameter",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=complete_assignment,
+    help="A parameter's value; as often as there are parameters.",
+)
+@click.option(
+    "-f",
+    "--parameters-file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Values from a YAML or JSON file; -p goes before it.",
+)
+@click.option("--environment", metavar="NAME", help="An environment of the project's flownb.toml.")
+@click.option("--engine", metavar="NAME", help="A papermill engine.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole run."
+)
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="A label of the run; may come again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run's record as JSON for machines.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run's id.")
+def run_command(
+    *,
+    reference: str,
+    assignments: Sequence[str],
+    file: Path | None,
+    environment: str | None,
+    engine: str | None,
+    timeout: float | None,
+    labels: Sequence[str],
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Run the flow REF, show its progress, and then its outputs.
+
+    Exit status: 0 success, 1 the flow failed, 2 it could not be started, 130 it was cancelled.
+    """
+    from flownb.cli.looking import project_of
+    from flownb.storage import open_flow
+
+    storage, flow = open_flow(reference)
+    given = given_values(file, assignments)
+    chosen = {"engine": engine, "timeout": timeout, "labels": labels or None}
+    options = {option: value for option, value in chosen.items() if value is not None}
+    project = project_of(flow)
+    place = _environment(project, flow, environment, options)
+    with _stops_like_an_interrupt(), _progress(quiet=quiet) as on_change:
+        run = place.execute(
+            storage,
+            flow.location or flow.name,
+            given,
+            asked_by="command line",
+            text=True,
+            on_change=on_change,
+        )
+    if as_json:
+        print_json(_run_json(run))
+    elif quiet:
+        click.echo(run.id)
+    else:
+        _print_run(run)
+    return _status(run, project)
+
+
+def given_values(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the values given, those of the file first, so that the command line's own replace them."""
+    from flownb.parameters import parse_assignment, read_file
+
+    given: dict[str, Any] = dict(read_file(file)) if file is not None else {}
+    given.update(parse_assignment(assignment) for assignment in assignments)
+    return given
+
+
+def _environment(project: Project, flow: Flow, name: str | None, options: dict[str, Any]) -> Environment:
+    """Return the environment asked for: by name here, or when the flow was captured, else the local one."""
+    from flownb.environments import LocalEnvironment
+    from flownb.environments.config import load_environment
+
+    name = name or (flow.environment or {}).get("named")
+    if name is None:
+        return LocalEnvironment(**options)
+    named: Environment = load_environment(project, name)
+    return named.__class__(**{**dict(named), **options}) if options else named
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Any]:
+    from flownb.ui.progress import progress_for
+
+    if quiet:
+        yield None
+        return
+    with progress_for(notebook=False) as on_change:
+        yield on_change
+
+
+@contextmanager
+def _stops_like_an_interrupt() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal (SIGHUP) like Ctrl-C: the run is cancelled, not lost."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    try:
+        for name in names:
+            # who asked for it to survive hanging up (nohup) gets that
+            if before[name] is not signal.SIG_IGN:
+                signal.signal(getattr(signal, name), signal.default_int_handler)
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _print_run(run: Run) -> None:
+    from flownb.runs.markup import visible
+    from flownb.runs.show import callback_error_text
+
+    for output in run.outputs.records:
+        click.echo(output_text(output, run.record.outputs_folder))
+    if run.state == "Success":  # else the message says where it is
+        click.echo(f"executed notebook: {visible(str(run.notebook))}")
+    for error in run.callback_errors:
+        say(f"flownb: a callback failed: {visible(callback_error_text(error), lines=True)}")
+
+
+def _status(run: Run, project: Project) -> int:
+    """Say why the run did not succeed, where it did not, and return the exit status."""
+    from flownb.errors import RunFailed
+
+    try:
+        run.raise_for_state()
+    except RunFailed as error:
+        say(
+            f"flownb: {terminal_text(str(error))}\nwhat it printed: flownb logs {run.id}{_elsewhere(project)}"
+        )
+        return INTERRUPTED if run.state == "Cancelled" else error.exit_code
+    return 0
+
+
+def _elsewhere(project: Project) -> str:
+    """Return what a command must be told where the run is not of the project that this folder is in."""
+    import shlex
+
+    from flownb.runs.project import Project
+
+    return "" if Project.of(Path.cwd()) == project else f" --project {shlex.quote(str(project.root))}"
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    record = run.record
+    outputs = [
+        {**output.to_json(), "path": str(record.outputs_folder / output.file)}
+        for output in run.outputs.records
+    ]
+    return {
+        **record.to_json(),
+        "seconds": record.seconds,
+        "notebook": str(record.notebook),
+        "outputs": outputs,
+    }

@@ -1,0 +1,336 @@
+"""What people see of a flow: after a capture, in the list of a notebook's flows, and on a flow's own card.
+
+Pure functions from a `Flow` to a `Shown`, which a notebook shows as HTML and a terminal as text. Nothing
+of a flow is run, and every name and source is escaped.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from flownb.graph import reads
+from flownb.runs.markup import (
+    block,
+    code,
+    details,
+    escape,
+    lines_block,
+    muted,
+    seconds_text,
+    shorten,
+    size_text,
+    state_html,
+    state_text,
+    text_table,
+    visible,
+)
+from flownb.ui.markup import Shown, count_text, titled_table, unbroken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flownb.flow import Carried, Flow, Parameter
+
+_WIDTH = 110
+_HOW = {
+    "import": "imported",
+    "module": "local module",
+    "definition": "its source",
+    "literal": "its value, written out",
+    "statements": "the statements that make it",
+    "pickle": "pickled",
+}
+_HIDDEN = "***"
+
+
+class LastRun(Protocol):
+    """What the list of flows tells of a flow's last run."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def seconds(self) -> float | None: ...  # noqa: D102
+
+
+def capture_summary(flow: Flow, step: str, *, notes: Sequence[str] = (), ran: bool = True) -> Shown:
+    """Say what was captured of the step `step`: one line, the rest behind it; `notes` are always shown.
+
+    `ran` is whether the cell was also run here.
+    """
+    title = _title(flow, step)
+    carried = _carried_by(flow, step)
+    facts = [
+        f"version {flow.version}",
+        count_text(len(flow.parameters), "parameter") if flow.parameters else "",
+    ]
+    facts.append(_outputs_text(_outputs_of(flow, step)))
+    facts.append(f"carries {_carried_text(carried)}" if carried else "")
+    if not ran:
+        facts.append("captured without running")
+    told = [fact for fact in facts if fact]
+    html = details(
+        f"<span>✓ captured</span> <strong>{code(title)}</strong> {muted(escape(' · ' + ' · '.join(told)))}",
+        _parameters_html(flow) + _carried_html(carried),
+    )
+    html += "".join(f'<div style="margin-left:16px">⚠ note: {escape(note)}</div>' for note in notes)
+    lines = [f"✓ captured {visible(title)} · {' · '.join(told)}"]
+    lines += _paragraph("parameters", [_declaration(parameter) for parameter in shown_parameters(flow)])
+    lines += _paragraph("carries", [_carried_line(entry) for entry in carried])
+    for note in notes:
+        lines += _paragraph("note", [visible(note)])
+    return Shown(block(html), "\n".join(lines))
+
+
+def flow_list(
+    flows: Iterable[Flow],
+    *,
+    last_runs: Mapping[str, LastRun] | None = None,
+    problems: Mapping[str, str] | None = None,
+    where: str = "",
+) -> Shown:
+    """List flows with their parameters, steps, outputs and, from `last_runs` (by flow name), their last run.
+
+    `problems` (by flow name) tells of flows that are there but cannot be read; `where` names the place.
+    """
+    listed = list(flows)
+    last = last_runs or {}
+    refused = problems or {}
+    if not listed and not refused:
+        hint = "put `%%flow NAME` on the first line of a cell and run it"
+        place = f" in {where}" if where else ""
+        return Shown(
+            block(f"No flows{escape(place)} yet: {escape(hint)}."), visible(f"No flows{place} yet: {hint}.")
+        )
+    headers = ["flow", "parameters", "steps", "outputs", "version", "last run"]
+    html_rows = []
+    text_rows = []
+    for flow in listed:
+        run = last.get(flow.name)
+        parameters = [parameter.name + ("*" if parameter.required else "") for parameter in flow.parameters]
+        steps = [step.name for step in flow.steps]
+        took = seconds_text(run.seconds) if run else ""
+        html_rows.append(
+            [
+                code(flow.name),
+                "<br>".join(_short_declaration_html(parameter) for parameter in shown_parameters(flow)),
+                ", ".join(code(step) for step in steps) if steps != [flow.name] else muted("one step"),
+                ", ".join(code(name) for name in flow.outputs),
+                muted(code(flow.version)),
+                f"{state_html(run.state)} {muted(unbroken(took))}" if run else muted(unbroken("never ran")),
+            ]
+        )
+        text_rows.append(
+            [
+                flow.name,
+                ", ".join(parameters),
+                ", ".join(steps) if steps != [flow.name] else "one step",
+                ", ".join(flow.outputs),
+                flow.version,
+                f"{state_text(run.state)} {took}".rstrip() if run else "never ran",
+            ]
+        )
+    text = text_table(headers, text_rows) if text_rows else ""
+    if any(parameter.required for flow in listed for parameter in flow.parameters):
+        text += "\n* a value is required"
+    for name, problem in refused.items():
+        text += f"\n✗ {visible(name)} cannot be read: {visible(problem)}"
+    html = titled_table(f"Flows in {where}" if where else "Flows", headers, html_rows)
+    html += "".join(
+        f"<div>✗ {code(name)} cannot be read: {escape(problem)}</div>" for name, problem in refused.items()
+    )
+    return Shown(block(html), text.lstrip("\n"))
+
+
+def flow_card(flow: Flow, *, where: str = "", notes: Sequence[str] = ()) -> Shown:
+    """Show all of a flow: what it says, takes, does, carries, gives, and what it was captured with."""
+    return Shown(_card_html(flow, where, notes), _card_text(flow, where, notes))
+
+
+def _card_html(flow: Flow, where: str, notes: Sequence[str]) -> str:
+    about = "version " + code(flow.version) + (" · " + escape(where) if where else "")
+    title = f"<strong>{code(flow.name)}</strong> {muted(about)}"
+    parts = [f'<div style="font-size:1.15em;margin-bottom:2px">{title}</div>']
+    if flow.description:
+        parts.append(f'<div style="white-space:pre-line">{escape(flow.description, lines=True)}</div>')
+    parts += [f"<div>⚠ note: {escape(note)}</div>" for note in notes]
+    parts.append(_parameters_html(flow))
+    if len(flow.steps) > 1:
+        parts.append(lines_block(flow.graph.text()))
+    for number, step in enumerate(flow.steps, 1):
+        given = f" {muted('→')} {', '.join(code(name) for name in step.outputs)}" if step.outputs else ""
+        lines = count_text(len(step.source.splitlines()), "line")
+        parts.append(
+            details(
+                f"Step {number}: {code(step.name)} {muted(escape(lines))}{given}", lines_block(step.source)
+            )
+        )
+    if flow.closure:
+        parts.append(details(f"Carries {escape(_carried_text(flow.closure))}", _carried_html(flow.closure)))
+    needs = _needs(flow)
+    if needs:
+        parts.append(details("Captured with", f"<div>{'<br>'.join(escape(need) for need in needs)}</div>"))
+    about = f"{escape(_outputs_text(flow.outputs) or 'no outputs')} · digest {code(flow.digest)}"
+    parts.append(f"<div>{muted(about)}</div>")
+    return block("".join(parts))
+
+
+def _card_text(flow: Flow, where: str, notes: Sequence[str]) -> str:
+    lines = [f"{visible(flow.name)} · version {flow.version}{' · ' + visible(where) if where else ''}"]
+    if flow.description:
+        lines.append(textwrap.indent(visible(flow.description, lines=True), "  "))
+    for note in notes:
+        lines += _paragraph("note", [visible(note)])
+    if flow.parameters:
+        lines += ["", "parameters", textwrap.indent(parameters_text(flow), "  ")]
+    lines += ["", "steps", textwrap.indent(flow.graph.text(), "  ")]
+    if flow.closure:
+        lines += ["", f"carries {_carried_text(flow.closure)}"]
+        rows = [
+            [_names(entry), _HOW[entry.how], entry.type, size_text(entry.size), entry.step]
+            for entry in flow.closure
+        ]
+        lines.append(textwrap.indent(text_table(["name", "how", "type", "size", "for step"], rows), "  "))
+    for step in flow.steps:
+        lines += [
+            "",
+            f"step {visible(step.name)}",
+            textwrap.indent(visible(step.source, lines=True).rstrip(), "  │ "),
+        ]
+    needs = _needs(flow)
+    if needs:
+        lines += ["", "captured with", *(f"  {visible(need)}" for need in needs)]
+    lines += ["", f"{_outputs_text(flow.outputs) or 'no outputs'} · digest {flow.digest}"]
+    return "\n".join(lines)
+
+
+def parameters_text(flow: Flow) -> str:
+    """Lay out a flow's parameters as a table for a terminal."""
+    rows = [
+        [p.name, p.annotation, "required" if p.default is None else p.default, p.help]
+        for p in shown_parameters(flow)
+    ]
+    return text_table(["name", "type", "default", "help"], rows)
+
+
+def _parameters_html(flow: Flow) -> str:
+    rows = [
+        [
+            code(parameter.name),
+            code(parameter.annotation),
+            "<em>required</em>" if parameter.required else code(parameter.default or ""),
+            escape(parameter.help),
+        ]
+        for parameter in shown_parameters(flow)
+    ]
+    return titled_table("Parameters", ["name", "type", "default", "help"], rows)
+
+
+def _carried_html(carried: Sequence[Carried]) -> str:
+    rows = []
+    for entry in carried:
+        name = code(_names(entry))
+        if entry.how in ("definition", "statements", "literal"):
+            source = f'<div style="font-weight:normal">{lines_block(entry.source)}</div>'
+            name = details(name, source)
+        rows.append(
+            [
+                name,
+                escape(_HOW[entry.how]),
+                escape(entry.type),
+                escape(size_text(entry.size)),
+                code(entry.step),
+            ]
+        )
+    return titled_table("Carried from the notebook", ["name", "how", "what it is", "size", "for step"], rows)
+
+
+def _title(flow: Flow, step: str) -> str:
+    return flow.name if step == flow.name else f"{flow.name}.{step}"
+
+
+def _names(entry: Carried) -> str:
+    return entry.name if entry.name in entry.bound or not entry.binds else ", ".join(entry.bound)
+
+
+def _carried_by(flow: Flow, step: str) -> list[Carried]:
+    """Pick what of the closure the step `step` needs, directly or through what it calls."""
+    needed = set(reads(flow.step(step), flow.closure))
+    return [entry for entry in flow.closure if entry.step in ("", step) and needed.intersection(entry.bound)]
+
+
+def _outputs_of(flow: Flow, step: str) -> tuple[str, ...]:
+    return tuple(edge.target for edge in flow.graph.results if edge.source == step)
+
+
+def _outputs_text(outputs: Sequence[str]) -> str:
+    if not outputs:
+        return ""
+    return f"{'output' if len(outputs) == 1 else 'outputs'} {', '.join(visible(name) for name in outputs)}"
+
+
+def _carried_text(carried: Sequence[Carried]) -> str:
+    names = len({name for entry in carried for name in entry.bound})
+    return f"{count_text(names, 'name')} ({size_text(sum(entry.size for entry in carried))})"
+
+
+def _carried_line(entry: Carried) -> str:
+    what = entry.type if entry.type and entry.type not in _HOW[entry.how] else ""
+    facts = [fact for fact in (visible(what), _HOW[entry.how], size_text(entry.size)) if fact]
+    return f"{visible(_names(entry))} ({', '.join(facts)})"
+
+
+def shown_parameters(flow: Flow) -> tuple[Parameter, ...]:
+    """Return a flow's parameters as they may be shown: the default of a secret is hidden."""
+    if not flow.parameters:
+        return ()
+    from flownb.parameters import describe
+
+    return tuple(
+        replace(parameter, default=_HIDDEN) if info.secret and not parameter.required else parameter
+        for parameter, info in zip(flow.parameters, describe(flow), strict=True)
+    )
+
+
+def _declaration(parameter: Parameter) -> str:
+    annotation = f": {visible(parameter.annotation)}" if parameter.annotation else ""
+    if parameter.required:
+        return f"{visible(parameter.name)}{annotation} (required)"
+    return f"{visible(parameter.name)}{annotation} = {shorten(parameter.default or '', 40)}"
+
+
+def _short_declaration_html(parameter: Parameter) -> str:
+    value = (
+        " <em>required</em>"
+        if parameter.required
+        else muted(f" = {code(shorten(parameter.default or '', 40))}")
+    )
+    return code(parameter.name) + value
+
+
+def _needs(flow: Flow) -> list[str]:
+    requirements = flow.requirements
+    needs = [f"Python {requirements.python}"] if requirements.python else []
+    needs += [f"{name} {version}".rstrip() for name, version in sorted(requirements.distributions.items())]
+    needs += [
+        f"{name}.py of this project ({digest[:12]})" for name, digest in sorted(requirements.modules.items())
+    ]
+    return needs
+
+
+def _paragraph(label: str, items: Sequence[str]) -> list[str]:
+    """Set items behind a label, wrapped to a terminal's width; no items make no lines."""
+    if not items:
+        return []
+    start = f"  {label:<10}  "
+    return textwrap.wrap(
+        "; ".join(items),
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,81 @@
+"""The storage of the live notebook: what was captured in this kernel, over what its saved file holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flownb.errors import CaptureError, StorageError
+from flownb.storage import NotebookStorage, Storage
+from flownb.storage.reference import split_location
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from flownb.flow import Flow
+    from flownb.ui.live import LiveNotebook
+
+
+class LiveStorage(Storage):
+    """The flows of the notebook that is open.
+
+    A flow captured since the kernel started comes from memory, any other one from the saved file.
+    """
+
+    kind: ClassVar[str] = NotebookStorage.kind
+
+    def __init__(self, live: LiveNotebook) -> None:
+        self.live = live
+
+    @property
+    def name(self) -> str:
+        """The notebook's file name, where it is known."""
+        return self.live.path.name if self.live.path is not None else "this notebook"
+
+    @property
+    def _saved(self) -> NotebookStorage | None:
+        return NotebookStorage(self.live.path) if self.live.path is not None else None
+
+    @property
+    def flows(self) -> Mapping[str, str]:
+        """Name of each flow -> its location, those captured here first."""
+        here = {name: self._location(name) for name in self.live.names}
+        saved = self._saved.flows if self._saved is not None else {}
+        return {**here, **{name: at for name, at in saved.items() if name not in here}}
+
+    def _location(self, name: str) -> str:
+        try:
+            return f"{name}@{self.live.flow(name).version}"
+        except CaptureError:
+            return name  # `get_flow` tells what is wrong with it
+
+    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+        """Refuse: the kernel never writes a notebook that a front end has open."""
+        raise StorageError(
+            f"{flow.name} cannot be written into the open notebook; run its cell with `%%flow`, "
+            f"or add it to another storage: open_storage('x.ipynb').add_flow(flow, {replace=})"
+        )
+
+    def get_flow(self, location: str) -> Flow:
+        """Return the flow as captured here, or as saved. Raises `FlowNotFound`."""
+        name, version = split_location(location)
+        if name not in self.live.names:
+            if self._saved is None or name not in self._saved.flows:
+                raise self._not_found(name)
+            return self._saved.get_flow(location)
+        flow = self.live.flow(name)
+        if version is not None and not (len(version) >= 4 and flow.digest.startswith(version)):
+            raise self._not_found(name, version)
+        return replace(
+            flow, storage=self.serialize(), location=f"{name}@{flow.version}", folder=self.live.folder
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the notebook storage that the saved file is."""
+        return {"kind": self.kind, "path": str(self.live.path) if self.live.path is not None else ""}
+
+    @classmethod
+    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
+        """Refuse: what is live here cannot be made again elsewhere; the saved file is what is opened."""
+        raise StorageError(f"a live notebook cannot be opened again from {data}")

@@ -1,0 +1,301 @@
+"""`%%flow` and `%flow` in a real IPython shell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from shell import Shell, ipython
+
+from flownb.capture.part import from_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def notebook(project: Path) -> Iterator[Shell]:
+    with ipython() as shell:
+        yield shell
+
+
+def test_a_cell_runs_as_it_would_without_the_line(notebook: Shell) -> None:
+    shown = notebook.ok("%%flow a\nn: int = 3\nx = n * 2\nx")
+    assert shown.result == 6
+    assert notebook["x"] == 6
+    assert notebook["n"] == 3
+    assert notebook.live.names == ["a"]
+
+
+def test_the_record_and_a_summary_are_displayed(notebook: Shell) -> None:
+    notebook.ok("K = 5")
+    shown = notebook.ok("%%flow a.load --out x\nx = K")
+    (record,) = shown.records
+    part = from_record(record, "it")
+    assert part.flow.run() == {"x": 5}
+    bundle = next(data for data in shown.outputs if len(data) > 1)
+    assert {"text/html", "text/plain"} <= set(bundle)
+    assert "K" in bundle["text/plain"]
+
+
+def test_values_are_taken_as_they_were_before_the_cell_ran(notebook: Shell) -> None:
+    notebook.ok("rows = [1, 2]\nk = 1")
+    notebook.ok("%%flow a --out total\nrows.append(k)\nk = 100\ntotal = sum(rows)")
+    assert notebook["total"] == 4
+    assert notebook.live.flow("a").run() == {"total": 4}
+
+
+def test_a_cell_that_fails_is_not_captured(notebook: Shell) -> None:
+    shown = notebook.run("%%flow a\nx = 1\n\nx / 0")
+    assert not shown.success
+    assert "line 4" in shown.text
+    assert "ZeroDivisionError" in shown.text
+    assert notebook.live.names == []
+
+
+def test_a_failing_new_version_leaves_the_old_one(notebook: Shell) -> None:
+    notebook.ok("%%flow a\n1 + 1")
+    notebook.run("%%flow a\n1 / 0")
+    assert notebook.live.flow("a").run() == {"result": 2}
+
+
+def test_python_tells_a_syntax_error_at_its_line(notebook: Shell) -> None:
+    shown = notebook.run("%%flow a\nx = 1\ny = = 2")
+    assert "SyntaxError" in shown.text
+    assert "line 3" in shown.text
+    assert notebook.live.names == []
+
+
+def test_top_level_await_works(notebook: Shell) -> None:
+    notebook.ok("import asyncio")
+    assert notebook.ok("%%flow a\nawait asyncio.sleep(0, 7)").result == 7
+    assert notebook.live.flow("a").run() == {"result": 7}
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("%%flow a\nx = VALU", "`VALU` is not defined here.*`VALUES`"),
+        ("%%flow a\nx = f.read()", "`f` is an open file"),
+        ("%%flow a --out y\nx = 1", "output `y` is not bound"),
+        ("%%flow ../a\nx = 1", "letters, digits"),
+        ("%%flow\nx = 1", "wants a name"),
+        ("# comment\n%%flow a\nx = 1", "must be the first line"),
+        ("%%time\n%%flow a\nx = 1", "must be the first line"),
+        ("%%flow a\nn: int = 1\nn = 2", "parameter `n` is bound again"),
+        ("%%flow a --storage nowhere.txt\nx = 1", "no storage that can be opened"),
+    ],
+)
+def test_a_mistake_is_a_message_and_not_a_traceback(notebook: Shell, cell: str, words: str) -> None:
+    import re
+
+    notebook.ok("VALUES = [1]\nf = open('/dev/null')")
+    shown = notebook.run(cell)
+    notebook.ok("f.close()")
+    assert re.search(words, shown.text), shown.text
+    assert "Traceback" not in shown.text
+    assert len(shown.text.strip().splitlines()) <= 4
+
+
+def test_nothing_of_a_cell_runs_that_cannot_be_captured(notebook: Shell) -> None:
+    notebook.run("%%flow a\nran = True\nmissing")
+    assert "ran" not in notebook.shell.user_ns
+
+
+def test_define_captures_without_running(notebook: Shell) -> None:
+    shown = notebook.ok("%%flow a --define\nx = 1 + 1\nx")
+    assert "x" not in notebook.shell.user_ns
+    assert "captured without running" in shown.text
+    assert notebook.live.flow("a").run() == {"result": 2}
+
+
+def test_a_cell_whose_required_parameter_has_no_value_is_captured_with_a_word(notebook: Shell) -> None:
+    shown = notebook.ok("%%flow a\nn: int  # how many\nx = n + 1\nx")
+    assert "`n` has no value here" in shown.text
+    assert notebook.live.flow("a").run(n=2) == {"result": 3}
+    notebook.ok("n = 5")
+    assert notebook.ok("%%flow a\nn: int  # how many\nx = n + 1\nx").result == 6
+
+
+def test_a_cell_magic_below_the_line_takes_the_rest(notebook: Shell) -> None:
+    notebook.ok("k = 2")
+    notebook.ok("%%flow a --out x\n%%time\nx = k * 2")
+    assert notebook["x"] == 4
+    assert [entry.name for entry in notebook.live.flow("a").closure] == ["k"]
+
+
+def test_shell_lines_and_magics_run(notebook: Shell) -> None:
+    notebook.ok("word = 'hello'")
+    notebook.ok("%%flow a --out said\nsaid = !echo {word}\n%time x = 1")
+    assert list(notebook["said"]) == ["hello"]
+    assert [entry.name for entry in notebook.live.flow("a").closure] == ["word"]
+
+
+def test_steps_give_to_each_other_and_keep_their_order(notebook: Shell) -> None:
+    notebook.ok("%%flow a.load\nn: int = 2\nrows = list(range(n))")
+    notebook.ok("%%flow a.sum --out total\ntotal = sum(rows)")
+    notebook.ok("%%flow a.load\nn: int = 4\nrows = list(range(n))")
+    flow = notebook.live.flow("a")
+    assert [step.name for step in flow.steps] == ["load", "sum"]
+    assert flow.closure == ()
+    assert flow.run() == {"total": 6}
+
+
+def test_a_step_renamed_in_its_cell_is_not_there_twice(notebook: Shell) -> None:
+    notebook.ok("%%flow a.load\nrows = [1]", cell_id="one")
+    notebook.ok("%%flow a.fetch\nrows = [2]", cell_id="one")
+    assert [step.name for step in notebook.live.flow("a").steps] == ["fetch"]
+
+
+def test_two_steps_with_one_output_name_both_cells(notebook: Shell) -> None:
+    notebook.ok("%%flow a.one --out x\nx = 1")
+    shown = notebook.run("%%flow a.two --out x\nx = 2")
+    assert "`%%flow a.one`" in shown.text
+    assert "`%%flow a.two`" in shown.text
+
+
+def test_a_function_is_carried_as_it_is_now(notebook: Shell) -> None:
+    notebook.ok("def f():\n    return 1")
+    notebook.ok("def f():\n    return g() + 1\ndef g():\n    return 5")
+    notebook.ok("%%flow a\nf()")
+    assert notebook.live.flow("a").run() == {"result": 6}
+    assert {entry.name: entry.how for entry in notebook.live.flow("a").closure} == {
+        "f": "definition",
+        "g": "definition",
+    }
+
+
+def test_reads_that_cannot_be_seen_are_told(notebook: Shell) -> None:
+    shown = notebook.ok("%%flow a\nx = eval('1 + 1')\nx")
+    assert "eval" in shown.text
+    assert "line 2" in shown.text
+
+
+def test_a_flow_is_kept_in_another_notebook_too(notebook: Shell, project: Path) -> None:
+    from flownb import open_storage
+
+    notebook.ok("k = 3")
+    shown = notebook.ok("%%flow a --storage kept.ipynb --out x\nx = k")
+    storage = open_storage(project / "kept.ipynb")
+    assert storage.get_flow("a") == notebook.live.flow("a")
+    assert storage.flows["a"] in shown.text
+
+
+def test_the_flows_of_the_notebook_are_listed_and_shown(notebook: Shell) -> None:
+    notebook.ok("k = 3")
+    notebook.ok('%%flow "daily sales.load"\nn: int = 2  # how many\nrows = [k] * n')
+    notebook.ok('%%flow "daily sales.sum" --out total\ntotal = sum(rows)')
+    listed = repr(notebook.ok("%flow").result)
+    assert "daily sales" in listed
+    shown = notebook.ok("%flow show 'daily sales'")
+    assert "how many" in shown.text
+    assert "flowchart" in str([*shown.outputs, shown.result._repr_mimebundle_()])
+
+
+def test_what_was_captured_can_be_forgotten(notebook: Shell) -> None:
+    notebook.ok("%%flow a.one\nx = 1")
+    notebook.ok("%%flow a.two\ny = 1")
+    notebook.ok("%flow forget a.one")
+    assert [step.name for step in notebook.live.flow("a").steps] == ["two"]
+    notebook.ok("%flow forget a")
+    assert notebook.live.names == []
+    assert "no a was captured" in notebook.run("%flow forget a").text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%flow shw a", "did you mean `%flow show`"),
+        ("%flow show", "%flow show NAME"),
+        ("%flow show nothing", "holds no flow nothing"),
+        ("%flow run a", "holds no flow a"),
+        ("%flow run 'a", "quotes come in pairs"),
+        ("%flow run a --tempo 3", "no option --tempo"),
+        ("%flow show x.ipynb#a", "cannot be opened"),
+        ("%flow show x.txt#a", "no storage that can be opened"),
+        ("%flow logs 123", "123"),
+    ],
+)
+def test_a_wrong_command_is_told(notebook: Shell, line: str, words: str) -> None:
+    shown = notebook.run(line)
+    assert not shown.success
+    assert words in shown.text
+    assert "Traceback" not in shown.text
+
+
+def test_help_says_how_it_is_used(notebook: Shell) -> None:
+    assert "%flow run NAME" in notebook.ok("%flow help").text
+
+
+def test_everything_is_taken_back_on_unloading(notebook: Shell) -> None:
+    notebook.ok("%unload_ext flownb")
+    assert not notebook.run("%flow").success
+    assert not notebook.run("%%flow a\n1").success
+    notebook.ok("%load_ext flownb")
+    notebook.ok("%%flow a\n1 + 1")
+
+
+def test_another_extensions_magic_is_left_alone(project: Path) -> None:
+    with ipython() as shell:
+        shell.ok("%unload_ext flownb")
+        shell.shell.register_magic_function(lambda line: "theirs", "line", "flow")
+        assert "%flownb in its place" in shell.ok("%load_ext flownb").text
+        assert shell.ok("%flow").result == "theirs"
+        shell.ok("%%flow a\n1 + 1")
+        assert "a" in repr(shell.ok("%flownb").result)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%flow sh", ["show"]),
+        ("%flow show ", ["alpha"]),
+        ("%flow run al", ["alpha"]),
+        ("%flow run alpha co", ["count="]),
+        ("%%flow ", ["alpha"]),
+        ("%%flow alpha --o", ["--out"]),
+        ("%%flow alpha --out to\ntotal = 1\ntop = 2", ["top", "total"]),
+        ("%%flow alpha --out total,\ntotal = 1\ntop = 2", ["total,top"]),
+    ],
+)
+def test_completion_offers_what_may_follow(notebook: Shell, text: str, expected: list[str]) -> None:
+    notebook.ok("%%flow alpha\ncount: int = 1\nx = count")
+    position = len(text.partition("\n")[0])
+    with_provisional = notebook.shell.Completer.completions(text, position)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [completion.text for completion in with_provisional]
+    assert [word for word in found if word in expected] == expected
+
+
+def test_steps_come_in_the_order_of_the_saved_notebook(
+    notebook: Shell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = {"load": "rows = [3, 1]", "clean": "rows = sorted(rows)", "report": "first = rows[0]"}
+    for step in ("load", "report", "clean"):
+        out = " --out first" if step == "report" else ""
+        notebook.ok(f"%%flow a.{step}{out}\n{cells[step]}", cell_id=f"cell-{step}")
+    assert notebook.live.flow("a").run() == {"first": 3}
+    path = project / "saved.ipynb"
+    saved = [
+        {"cell_type": "code", "id": f"cell-{step}", "metadata": {}, "outputs": [], "source": ""}
+        for step in cells
+    ]
+    path.write_text(json.dumps({"cells": saved, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    assert [step.name for step in notebook.live.flow("a").steps] == ["load", "clean", "report"]
+    assert notebook.live.flow("a").run() == {"first": 1}
+
+
+def test_a_flow_that_does_not_fit_together_hides_no_other(notebook: Shell) -> None:
+    notebook.ok("%%flow good\n1 + 1")
+    notebook.ok("%%flow bad.load\nrows = [1]")
+    notebook.ok("%%flow bad.sum --out total\ntotal = sum(rows)")
+    notebook.ok("%flow forget bad.load")
+    listed = repr(notebook.ok("%flow").result)
+    assert "good" in listed
+    assert "`rows`" in listed
