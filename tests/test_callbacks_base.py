@@ -136,7 +136,7 @@ def test_a_coroutine_in_place_of_its_function_gets_a_hint() -> None:
         (Pager.static, RUN),
         (retrying(takes_nothing), "nothing"),
         (retrying(takes_run), ("run", RUN)),
-        (id, id(RUN)),
+        pytest.param(id, id(RUN), id="builtin"),
         (dict, {}),
         (threading.Event().set, None),
         (asynchronous, RUN),
