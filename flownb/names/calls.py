@@ -205,7 +205,7 @@ def _expand(walker: Expressions, text: str) -> None:
 
 
 def shell_expressions(text: str) -> tuple[list[ast.expr], list[str]]:
-    """Return what IPython fills in a shell or magic line: expressions of `{...}`, names of `$...`.
+    """Return what IPython fills in a shell or magic line: expressions of `{x + y}`, names of `$x` and `${x}`.
 
     As IPython does, the whole line is left alone where a `{...}` is not an expression.
     """
@@ -215,7 +215,11 @@ def shell_expressions(text: str) -> tuple[list[ast.expr], list[str]]:
         for literal, expression, _, _ in Formatter().parse(text):
             found = (match.group(1) for match in _DOLLAR.finditer(literal))
             names += (name.partition(".")[0] for name in found if not name.startswith("$"))
-            if expression is not None:
+            if expression is None:
+                continue
+            if literal.endswith("$") and expression.isidentifier():  # `${x}`, as a shell writes it
+                names.append(expression)
+            else:
                 expressions.append(ast.parse(expression.strip(), mode="eval").body)
     except (SyntaxError, ValueError):
         return [], []

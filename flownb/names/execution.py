@@ -75,6 +75,7 @@ class Cell:
     binds: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
     opaque: dict[Opaque, None] = field(default_factory=dict)
+    defined: set[str] = field(default_factory=set)  #: names of its functions and classes
     later: set[str] = field(default_factory=set)  #: names in string annotations
     volatile: set[str] = field(default_factory=set)  #: functions unbind these: never certain
     closures: dict[ast.AST, Closure] = field(default_factory=dict)  #: of functions walked already

@@ -112,11 +112,12 @@ class Walker(Expressions):
                 self.block([*decorator.args, *decorator.keywords] if isinstance(decorator, ast.Call) else ())
                 continue
             self.visit(decorator)
-            known = self.scope.refers(func.id) in self.state.holds if isinstance(func, ast.Name) else False
-            keep = keep and not known and scopes.keeps_for_later(decorator)
+            own = isinstance(func, ast.Name) and func.id in self.cell.defined
+            keep = keep and not own and scopes.keeps_for_later(decorator)
         return keep, shared
 
     def _define(self, name: str, closures: frozenset[Closure], keep: bool, shared: list[str]) -> None:
+        self.cell.defined.add(name)
         for key in shared:
             closures |= self.state.holds[key]
         for key in shared:
