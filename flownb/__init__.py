@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flownb.errors import FlownbError
     from flownb.flow import Flow
     from flownb.parameters import Secret
-    from flownb.runs import Run
+    from flownb.runs import Run, Runs
     from flownb.storage import NotebookStorage, Storage, open_storage
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "LocalEnvironment",
     "NotebookStorage",
     "Run",
+    "Runs",
     "Secret",
     "Storage",
     "__version__",
@@ -42,6 +43,7 @@ _PLACES = {
     "LocalEnvironment": "flownb.environments",
     "NotebookStorage": "flownb.storage",
     "Run": "flownb.runs",
+    "Runs": "flownb.runs",
     "Secret": "flownb.parameters",
     "Storage": "flownb.storage",
     "open_storage": "flownb.storage",

@@ -111,6 +111,7 @@ class Step:
     reads: tuple[str, ...] = ()  #: names that may be read before the step binds them, sorted
     binds: tuple[str, ...] = ()  #: names that the step may bind or change in place, sorted
     result: bool = False  #: its last expression is the flow's output `result`
+    line: int = 1  #: line of the captured cell on which `source` begins
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,6 +273,15 @@ def test_leaving_by_sys_exit_is_a_failure_and_ends_nothing() -> None:
     assert failure.error == "SystemExit: 3"
 
 
+@pytest.mark.parametrize("kind", [GeneratorExit, asyncio.CancelledError, type("Own", (BaseException,), {})])
+def test_whatever_a_callback_raises_is_a_failure(kind: type[BaseException]) -> None:
+    def leaves() -> None:
+        raise kind("why")
+
+    (failure,) = run_all([leaves, takes_nothing], RUN)
+    assert failure.error.endswith(f"{kind.__name__}: why")
+
+
 def test_an_interrupt_passes_through() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

@@ -53,13 +53,19 @@ def test_a_flow_cell_is_known_by_its_first_line(source: str) -> None:
     assert not misplaced(source)
 
 
-@pytest.mark.parametrize("source", ["# why\n%%flow a\nx = 1", "%%time\n%%flow a\nx = 1", "\n# a\n\n%%flow a"])
+@pytest.mark.parametrize(
+    "source",
+    ["# why\n%%flow a\nx = 1", "y = 3\n%%flow a\nx = 1", "%%time\n%%flow a\nx = 1", "\n# a\n\n%%flow a"],
+)
 def test_a_line_below_a_comment_or_another_magic_is_misplaced(source: str) -> None:
     assert not is_flow_cell(source)
     assert misplaced(source)
 
 
-@pytest.mark.parametrize("source", ["x = 1", "x = '''\n%%flow a\n'''", "%%flows a", "%flow run a", ""])
+@pytest.mark.parametrize(
+    "source",
+    ["x = 1", "x = '''\n%%flow a\n'''", "%%writefile x.py\n%%flow a", "%%flows a", "%flow run a", ""],
+)
 def test_other_cells_are_left_alone(source: str) -> None:
     assert not is_flow_cell(source)
     assert not misplaced(source)

@@ -167,6 +167,37 @@ def test_a_notebook_without_flows_is_told_kindly(project: Path) -> None:
     assert "%%flow NAME" in result.output
 
 
+def test_list_tells_of_cells_that_name_no_flow(project: Path) -> None:
+    path = notebook(project / "a.ipynb", "%%flow a\u202eb\nx = 1", "%%flow fine\nx = 1")
+    result = call("list", path)
+    assert result.exit_code == 2
+    assert "fine" in result.output
+    assert "cell 1 of" in result.output
+    assert "\u202e" not in result.output
+
+
+def test_list_needs_no_records(demo: Path, project: Path) -> None:
+    (project / ".flownb").mkdir()
+    (project / ".flownb" / "runs.db").write_text("no database at all " * 100)
+    result = call("list", demo)
+    assert result.exit_code == 0
+    assert "demo" in result.stdout
+    assert "file is not a database" in result.stderr
+
+
+def test_a_terminal_that_knows_few_characters_is_written_to_all_the_same(project: Path) -> None:
+    path = notebook(project / "tür 😀.ipynb", "%%flow 流れ\nx = 1")
+    done = subprocess.run(
+        [sys.executable, "-c", "from flownb.cli import main; main()", "list", str(path)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "latin-1"},
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u6d41\u308c" in done.stdout
+
+
 def test_show_tells_all_of_a_flow(demo: Path) -> None:
     result = call("show", f"{demo.name}#demo")
     assert result.exit_code == 0, result.output
@@ -455,7 +486,18 @@ def test_all_outputs_are_copied_into_a_folder_that_is_made(project: Path) -> Non
     result = call("outputs", run.id, "--to", "copies/here")
     assert result.exit_code == 0
     copied = sorted(path.name for path in (project / "copies" / "here").iterdir())
-    assert copied == sorted(path.name for path in run.outputs_folder.iterdir())
+    assert copied == ["said.json", "total.json"]
+
+
+def test_an_output_that_was_not_stored_hinders_no_other_from_being_copied(project: Path) -> None:
+    run = recorded(project, {"a": 1, "z": 2})
+    store = RecordStore(Project.of(project))
+    store.add_output(run.id, OutputRecord("lost", "report", format="error", error="`lost` cannot be stored"))
+    store.close()
+    result = call("outputs", run.id, "--to", "copies")
+    assert result.exit_code == 2
+    assert sorted(path.name for path in (project / "copies").iterdir()) == ["a.json", "z.json"]
+    assert "`lost`" in result.output
 
 
 def test_what_was_pickled_is_described_and_not_loaded(project: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,10 +13,11 @@ import nbformat
 import pytest
 
 from flownb.document import dumps, from_dict, inject, loads, to_dict, to_notebook, whole_notebook
-from flownb.errors import DocumentError
+from flownb.errors import DocumentError, FlownbError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FLOW = Flow(
@@ -260,3 +263,36 @@ def test_values_are_injected_behind_the_parameters_and_replace_older_ones() -> N
 def test_values_come_first_where_there_are_no_parameters() -> None:
     plain = nbformat.from_dict(notebook(code("x = 1")))
     assert inject(plain, "y = 2").cells[0].source == "y = 2"
+
+
+_ODD: tuple[Any, ...] = (None, -1, math.inf, "", "\0", "def (", "<img>", "n" * 300, [], [None], {}, {"x": 1})
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from _places(item, (*path, key))
+
+
+def test_a_document_that_anybody_changed_is_read_or_refused_and_shown_safely() -> None:
+    from flownb.ui.display import flow_card
+
+    text = json.dumps(to_dict(FLOW))
+    for place in _places(json.loads(text)):
+        for odd in _ODD:
+            changed = here = json.loads(text)
+            for key in place[:-1]:
+                here = here[key]
+            here[place[-1]] = copy.deepcopy(odd)
+            try:
+                flow = from_dict(changed)
+                assert flow.digest
+                assert "<img" not in flow_card(flow).html, place
+            except FlownbError:
+                continue
+
+
+def test_a_notebook_of_a_newer_format_is_refused() -> None:
+    with pytest.raises(DocumentError, match="newer format 5"):
+        loads('{"cells": [], "metadata": {}, "nbformat": 5}', "x")

@@ -12,6 +12,7 @@ from polling import poll
 
 from flownb.engine import Pace, Secrets, Stop, check, redactor
 from flownb.engine.guard import Guard
+from flownb.engine.secrets import redacted_message
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
@@ -95,3 +96,24 @@ def test_a_guard_that_is_dismissed_does_nothing(tmp_path: Path) -> None:
     finally:
         sleeper.kill()
         sleeper.wait()
+
+
+def test_secrets_that_are_words_of_the_protocol_leave_it_alone() -> None:
+    redacted = redactor(["idle", "stdout", "update", "text/plain"])
+    status = {"execution_state": "idle"}
+    assert redacted_message(redacted, "status", status) == status
+    said = redacted_message(redacted, "stream", {"name": "stdout", "text": "to stdout"})
+    assert said == {"name": "stdout", "text": "to ***"}
+    widget = {"data": {"method": "update", "state": {"value": "idle"}}}
+    assert redacted_message(redacted, "comm_msg", widget) == {
+        "data": {"method": "update", "state": {"value": "***"}}
+    }
+    assert redacted_message(redacted, "clear_output", {"wait": True}) == {"wait": True}
+
+
+def test_secrets_are_taken_out_of_the_keys_of_shown_data_too() -> None:
+    shown = {"data": {"application/json": {"hunter2": [{"hunter2": 1}]}}, "metadata": {"a": {"hunter2": 2}}}
+    assert redacted_message(redactor(["hunter2"]), "display_data", shown) == {
+        "data": {"application/json": {"***": [{"***": 1}]}},
+        "metadata": {"a": {"***": 2}},
+    }

@@ -142,6 +142,41 @@ def test_a_full_disk_fails_the_run_with_that_word_and_leaves_what_was_there(
     assert not [path for path in failed.folder.iterdir() if path.name.endswith(".part")]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_where_the_log_cannot_be_written_record_and_notebook_say_so(project: Path) -> None:
+    ended: list[str] = []
+    environment = LocalEnvironment(
+        on_start=lambda run: run.record.log.symlink_to("/dev/full"),
+        on_exit=lambda run: ended.append(run.state),
+    )
+    run = environment.execute(memory(project, flow("f", "x = 1", "y = 2")), "f")
+    assert ended == [run.state] == [State.FAILED]
+    assert "No space left on device" in str(run.error)
+    notebook = nbformat.read(run.notebook, as_version=4)
+    assert notebook.metadata.flownb.run.state == "Failed"
+    assert "running" not in [cell.metadata.papermill.status for cell in notebook.cells]
+
+
+def test_a_disk_that_is_full_in_the_end_has_room_for_the_end(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_disk)
+    fill = """
+import contextlib
+with contextlib.suppress(OSError), open("fill", "wb", buffering=0) as file:
+    while True:
+        file.write(bytes(1000))
+print("x" * 20_000)
+"""
+    run = LocalEnvironment().execute(memory(small_disk, flow("f", fill)), "f")
+    assert run.state is State.FAILED
+    assert "full" in str(run.error) or "No space left on device" in str(run.error)
+    (again,) = Runs.load(Project.of(small_disk))
+    assert again.state is State.FAILED
+    assert nbformat.read(run.notebook, as_version=4).metadata.flownb.run.state == "Failed"
+    assert not list(run.folder.glob("reserve"))
+
+
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(project: Path) -> None:
     (project / ".flownb").write_text("in the way")
     with pytest.raises(RecordError, match=r"runs cannot be recorded in .*\.flownb"):

@@ -299,3 +299,28 @@ def test_a_flow_that_does_not_fit_together_hides_no_other(notebook: Shell) -> No
     listed = repr(notebook.ok("%flow").result)
     assert "good" in listed
     assert "`rows`" in listed
+
+
+def test_a_cell_that_is_being_typed_is_not_complete(notebook: Shell) -> None:
+    assert notebook.shell.check_complete("%%flow a")[0] == "incomplete"
+    assert notebook.shell.check_complete("%%flow a\nx = 1")[0] == "incomplete"
+    assert notebook.shell.check_complete("x = 1")[0] == "complete"
+
+
+def test_an_environment_that_is_not_there_is_told_at_once(notebook: Shell, project: Path) -> None:
+    (project / "flownb.toml").write_text('[environments.night]\ntype = "local"\n')
+    shown = notebook.run("%%flow a --environment nihgt\nx = 1")
+    assert "did you mean night" in shown.text
+    notebook.ok("%%flow a --environment night\nx = 1")
+    assert notebook.live.flow("a").environment == {"named": "night"}
+
+
+def test_a_step_knows_on_which_line_of_its_cell_it_begins(notebook: Shell) -> None:
+    notebook.ok("%%flow a\nn: int = 1\n\nx = n\nx")
+    assert notebook.live.flow("a").steps[0].line == 4
+
+
+def test_a_step_under_capture_is_captured(notebook: Shell) -> None:
+    notebook.ok("%%flow a --out x\n%%capture shown\nprint('hidden')\nx = 1")
+    assert notebook["x"] == 1
+    assert notebook.live.names == ["a"]

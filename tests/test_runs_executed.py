@@ -120,6 +120,14 @@ def test_marking_keeps_what_else_is_in_the_metadata_and_works_on_notebook_nodes(
     nbformat.validate(node)
 
 
+def test_marking_sets_the_statuses_of_notebook_nodes_though_they_copy_what_they_are_given() -> None:
+    node = nbformat.from_dict(notebook(code("a", executed=True), code("b", status="running"), code("c")))
+    mark(node, ended(State.FAILED))
+    assert statuses(node) == ["completed", "completed", "failed", "pending"]
+    assert node.cells[2].metadata.papermill.exception is True
+    assert node.cells[2].metadata.papermill.end_time is not None
+
+
 def test_a_notebook_is_rebuilt_from_the_document_and_the_last_word_on_each_cell() -> None:
     document = notebook(code("imports", executed=True), code("parameters"), code("a", "load"))
     document["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "old"}]

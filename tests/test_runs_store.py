@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
 import sqlite3
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -340,17 +340,32 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_the_systems_word(project:
         RecordStore(project).create(record(project))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("a file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+@pytest.mark.parametrize(
+    "damage",
+    ["data = '{bad'", "data = '[]'", "state = 'Odd'", "created = 'yesterday'", "data = '{\"error\": 3}'"],
+)
+def test_a_damaged_record_is_an_error_that_names_its_run(
+    store: RecordStore, project: Project, damage: str
+) -> None:
+    store.create(record(project, "r1"))
+    store.close()
+    with contextlib.closing(sqlite3.connect(project.database)) as connection:
+        connection.execute(f"UPDATE runs SET {damage}")
+        connection.commit()
+    with pytest.raises(RecordError, match=r"the run 'r1' is damaged .* move it away"):
+        store.list()
+
+
+def test_records_are_read_where_nothing_can_be_written(store: RecordStore, project: Project) -> None:
+    store.create(record(project, "r1"))
+    store.close()
+    # what SQLite would have to make is in the way, as on a read-only or full disk
+    project.database.with_name("runs.db-wal").mkdir()
+    project.database.with_name("runs.db-shm").mkdir()
+    again = RecordStore(project)
+    assert [run.id for run in again.list()] == ["r1"]
+    with pytest.raises(RecordError, match="cannot be written: unable to open"):
+        again.create(record(project, "r2"))
 
 
 def test_a_full_disk_is_an_error_with_its_word_and_earlier_records_stay(small_disk: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flownb.runs import Project, RecordStore, Run, Runs, State
+from flownb.runs.journal import Journal
 from flownb.runs.liveness import Lock, held
 from flownb.runs.record import RunRecord, StepRecord
 from flownb.runs.zombies import bury
@@ -171,3 +172,26 @@ def test_a_pending_run_with_its_lock_is_left_alone(tmp_path: Path) -> None:
         assert store.find_zombies() == []
     (found,) = store.find_zombies()
     assert "before the flow started" in str(found.error)
+
+
+def test_an_end_that_only_the_journal_was_told_is_the_runs_end(killed: Project) -> None:
+    told = {"kind": "RecordError", "message": "runs.db cannot be written: disk is full", "step": "report"}
+    with Journal(killed.run_folder("r1") / "journal.jsonl") as journal:
+        journal.state("Failed", told)
+    run = Run.load(killed, "r1")
+    assert (run.state, run.error and run.error.kind) == (State.FAILED, "RecordError")
+    assert [step.state for step in run.steps] == ["Success", "Failed"]
+    notebook = json.loads(run.notebook.read_bytes())
+    assert notebook["metadata"]["flownb"]["run"]["state"] == "Failed"
+    assert [c["metadata"]["papermill"]["status"] for c in notebook["cells"]] == [
+        "completed",
+        "failed",
+        "pending",
+    ]
+
+
+def test_the_space_that_a_dead_run_kept_is_given_back(killed: Project) -> None:
+    reserve = killed.run_folder("r1") / "reserve"
+    reserve.write_bytes(bytes(1000))
+    check(Run.load(killed, "r1"))
+    assert not reserve.exists()

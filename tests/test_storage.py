@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,7 @@ import nbformat
 import pytest
 
 from flownb import NotebookStorage, Storage, open_storage
-from flownb.document import MIME, dumps
+from flownb.document import MIME, to_dict
 from flownb.errors import DocumentError, FlowExists, FlownbError, FlowNotFound, StorageError
 from flownb.flow import Carried, Flow, Parameter, Step
 from flownb.storage import open_flow, parse_reference
@@ -249,6 +252,30 @@ def test_a_flow_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
         storage.build()
 
 
+def test_a_cell_whose_line_names_no_flow_is_told_beside_the_flows(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell(text) for text in ("%%flow <img>\nx = 1", "%%flow fine\nx = 1")]
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    storage = NotebookStorage(path)
+    assert list(storage.flows) == ["fine"]
+    (problem,) = storage.problems
+    assert "cell 1 of" in problem
+    assert "<img>" in problem
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match="it is not a file"):
+        NotebookStorage(path).notebook  # noqa: B018
+
+
+def test_an_address_is_no_file() -> None:
+    with pytest.raises(StorageError, match=r"'https://a\.example/x\.ipynb' is no storage"):
+        open_storage("https://a.example/x.ipynb")
+
+
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     storage = NotebookStorage(tmp_path / "a.ipynb")
     storage.add_flow(OTHER)
@@ -275,6 +302,8 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         ("a#b.ipynb#x", ("a#b.ipynb", "x", None)),
         ("git@host:team/flows.git#sales@v1.2", ("git@host:team/flows.git", "sales", "v1.2")),
         ("a.ipynb", ("a.ipynb", None, None)),
+        ("draft #2.ipynb", ("draft #2.ipynb", None, None)),
+        ("draft #2.ipynb#x", ("draft #2.ipynb", "x", None)),
     ],
 )
 def test_a_reference_names_store_flow_and_version(text: str, expected: tuple[Any, ...]) -> None:
@@ -316,11 +345,47 @@ def test_papermill_reads_a_flow_and_writes_none(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     location = NotebookStorage(path).add_flow(SALES)
     stored = NotebookStorage(path).get_flow(location)
-    assert FlowHandler.read(f"flownb://{path}#daily sales") == dumps(stored)
+    document = json.loads(FlowHandler.read(f"flownb://{path}#daily sales"))
+    assert str(tmp_path) in document["cells"].pop(0)["source"], "it begins in the folder of its notebook"
+    assert document == to_dict(stored)
     assert FlowHandler.listdir(f"flownb://{path}") == [f"flownb://{path}#daily sales"]
     assert FlowHandler.pretty_path("flownb://x#y") == "flownb://x#y"
     with pytest.raises(StorageError, match="name a file"):
         FlowHandler.write("{}", "flownb://x#y")
+
+
+@pytest.mark.kernel
+def test_plain_papermill_runs_a_flow_in_the_folder_of_its_notebook(tmp_path: Path) -> None:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (folder / "data.txt").write_text("4")
+    since = Parameter("since", "date", "date(2026, 1, 1)")
+    step = Step("a", "print(open('data.txt').read(), since.year, since.month)", reads=("since",))
+    imports = Carried("date", "import", "from datetime import date")
+    NotebookStorage(folder / "a.ipynb").add_flow(Flow("a", (since,), (step,), (imports,)))
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "flownb://books/a.ipynb#a",
+        "out.ipynb",
+        "-p",
+        "since",
+        "1990-02-03",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "4 1990 2" in (tmp_path / "out.ipynb").read_text()
+
+
+def test_a_flow_document_is_a_storage_of_its_flow(tmp_path: Path) -> None:
+    SALES.write(tmp_path / "document.ipynb")
+    storage, flow = open_flow(str(tmp_path / "document.ipynb"))
+    assert list(storage.flows) == ["daily sales"]
+    assert flow == SALES
+    assert flow.folder == tmp_path
+    with pytest.raises(StorageError, match="document of one flow"):
+        storage.add_flow(OTHER)
 
 
 def test_a_file_of_another_kind_is_no_storage(tmp_path: Path) -> None:

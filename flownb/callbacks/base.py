@@ -102,8 +102,8 @@ def call(callback: Callback, run: Run) -> object:
 def run_all(callbacks: Iterable[Callback], run: Run) -> list[CallbackFailure]:
     """Call each in order, in this process, and return the failures: after one the next still runs.
 
-    An exception is a failure, and so is `sys.exit()` in a callback: it does not end the process that
-    supervises the run. `KeyboardInterrupt` passes through.
+    Whatever is raised is a failure, `sys.exit()` in a callback among it: it does not end the process that
+    supervises the run. `KeyboardInterrupt` alone passes through.
     """
     return [failure for callback in callbacks if (failure := _attempt(callback, run)) is not None]
 
@@ -155,7 +155,9 @@ def _name(callback: object) -> str:
 def _attempt(callback: Callback, run: Run) -> CallbackFailure | None:
     try:
         call(callback, run)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it becomes part of the record
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes part of the record
         return CallbackFailure(name_of(callback), _error_text(error), _traceback_text(error))
     return None
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from flownb.capture.carry import CHANGED
+from flownb.capture.effects import changes_itself
 from flownb.errors import CaptureError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 from flownb.graph import order
+from flownb.names import statement_names, to_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +30,7 @@ def assemble(name: str, parts: Sequence[Part]) -> Flow:
     _check_outputs(name, parts)
     _check_rebound(name, parts, parameters)
     by_step = {part.step.name: part for part in parts}
-    ordered = order([_with_open_reads(part, parameters) for part in parts])
+    ordered = order([_with_open_reads(part, parameters, parts[:at]) for at, part in enumerate(parts)])
     in_order = [by_step[step.name] for step in ordered]
     closure = _closure(in_order, parameters)
     _check_resolved(name, in_order, closure, parameters)
@@ -92,10 +96,34 @@ def _check_rebound(name: str, parts: Sequence[Part], parameters: Iterable[Parame
             )
 
 
-def _with_open_reads(part: Part, parameters: Iterable[Parameter]) -> Step:
-    """Return the step with only those reads that it does not bring itself."""
+def _with_open_reads(part: Part, parameters: Iterable[Parameter], before: Sequence[Part]) -> Step:
+    """Return the step with only those reads that neither it nor a part before it brings."""
     brought = {name for entry in part.flow.closure for name in entry.bound} | {p.name for p in parameters}
+    bound = {name for other in before for name in other.step.binds}
+    brought |= _own(part.step) - bound
+    brought |= {name for other in before for entry in other.flow.closure for name in entry.bound} - bound
     return replace(part.step, reads=tuple(name for name in part.step.reads if name not in brought))
+
+
+def _own(step: Step) -> set[str]:
+    """Return the names that a step may read unbound, though it binds them itself.
+
+    That is in a loop or under a condition: `for row in rows: last = row`, and `last` below. Where nothing
+    else binds the name, that must do.
+    """
+    open_ones = set(step.reads).intersection(step.binds)
+    own: set[str] = set()
+    if not open_ones:
+        return own
+    try:
+        statements = statement_names(ast.parse(to_python(step.source)), transform=to_python)
+    except (SyntaxError, ValueError):
+        return own
+    for node, names in statements:
+        walrus = {part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)}
+        own |= (open_ones & names.binds) - (names.reads - walrus)
+        open_ones -= names.binds | names.reads
+    return own
 
 
 def _closure(parts: Sequence[Part], parameters: Iterable[Parameter]) -> tuple[Carried, ...]:
@@ -112,7 +140,7 @@ def _closure(parts: Sequence[Part], parameters: Iterable[Parameter]) -> tuple[Ca
         entries = [entry for entry in part.flow.closure if not provided.issuperset(entry.bound)]
         contents: dict[tuple[str, ...], list[str]] = {}
         for entry in entries:
-            contents.setdefault(entry.bound, []).append(entry.content)
+            contents.setdefault(entry.bound, []).append(_lasting(entry))
         other = {bound for bound, content in contents.items() if current.get(bound, content) != content}
         changed = {name for bound in other for name in bound}
         for entry in entries:
@@ -122,8 +150,18 @@ def _closure(parts: Sequence[Part], parameters: Iterable[Parameter]) -> tuple[Ca
             elif entry.bound not in current:
                 merged.append(replace(entry, step=""))
         current.update(contents)
-        provided.update(part.step.binds)
+        if part is not parts[-1]:
+            provided.update(part.gives)
     return _in_order(merged)
+
+
+def _lasting(entry: Carried) -> str:
+    """Return the content of an entry without state that its own code changes: each step hands that on."""
+    if entry.how != "definition" or CHANGED not in entry.source:
+        return entry.content
+    written = entry.source.partition(CHANGED)[0].rstrip()
+    nodes = ast.parse(written).body
+    return written if not nodes or any(map(changes_itself, nodes)) else entry.content
 
 
 def _in_order(entries: list[Carried]) -> tuple[Carried, ...]:
@@ -141,8 +179,9 @@ def _check_resolved(
 ) -> None:
     known = {bound for entry in closure for bound in entry.bound} | {p.name for p in parameters}
     for part in parts:
+        own = _own(part.step)
         for read in part.step.reads:
-            if read not in known:
+            if read not in known and read not in own:
                 near = difflib.get_close_matches(read, sorted(known), 1)
                 hint = f" (did you mean `{near[0]}`?)" if near else ""
                 raise CaptureError(

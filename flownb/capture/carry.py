@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from flownb.capture.sources import Found, Sources
 
+CHANGED = "# as it was when it was captured"
+"""The line in a definition's source below which stands what was changed on it since."""
+
 LIMIT = 10_000_000  #: bytes of pickled values that a flow may carry, if nothing else is said
 
 _FUTURE = Carried(
@@ -75,7 +78,7 @@ def carry(names: Iterable[str], around: Surroundings, *, where: str) -> tuple[Ca
             f"{where}: {len(told)} names stand in the way:\n" + "\n".join(f"- {text}" for text in told)
         )
     try:
-        return in_order(entries)
+        return in_order(entries) + carrier.again(entries)
     except CircleError as circle:
         raise CaptureError(
             f"{where}: these need each other before they can be made: {circle}; "
@@ -92,6 +95,7 @@ class _Carrier:
         self.entries: dict[str, Carried] = {}
         self.values: dict[str, object] = {}
         self.readers: dict[str, str | None] = {}
+        self.changed: dict[str, Carried] = {}  # what was done to a definition since, as an entry of its own
 
     def visit(self, name: str, reader: str | None, *, later: bool = False) -> None:
         """Carry `name`, read by the cell or by the carried `reader`; `later`: only when that is called."""
@@ -145,6 +149,11 @@ class _Carrier:
         bound = {name for entry in entries for name in entry.bound} | self.around.provided
         return [self._without_unbound(entry, bound) for entry in entries]
 
+    def again(self, entries: Iterable[Carried]) -> tuple[Carried, ...]:
+        """Return what must be said again at the end: subclasses and decorated functions may register anew."""
+        first = {name for entry in entries for name in entry.reads_first}
+        return tuple(self.changed[name] for name in sorted(self.changed) if name in first)
+
     @staticmethod
     def _without_unbound(entry: Carried, bound: set[str] | frozenset[str]) -> Carried:
         reads = tuple(name for name in entry.reads if name in bound and name not in entry.bound)
@@ -188,15 +197,23 @@ class _Carrier:
         postponed = postpones_annotations(found.statement, value, self.namespace)
         future = f"{_FUTURE.source}\n" if postponed else ""
         source = "\n".join([found.statement.source, *registered, *changed])
+        if changed:
+            again = "\n".join(changed)
+            self.changed[name] = Carried(name, "definition", again, (name,), (), (name,), type="attributes")
         names = find_names(future + source)
         if name in names.reads_first:
             return False  # made of what the name meant before
         if future:
             self.entries.setdefault(_FUTURE.name, replace(_FUTURE, size=len(_FUTURE.source)))
-        reads, first = tuple(sorted(names.reads - {name})), tuple(sorted(names.reads_first))
+        read = names.reads | self._annotated(found.statement.source if postponed else "")
+        reads, first = tuple(sorted(read - {name})), tuple(sorted(names.reads_first))
         kind = "class" if isinstance(value, type) else _kind(found.statement.node, value)
         self._add(Carried(name, "definition", source, (name,), reads, first, type=kind))
         return True
+
+    def _annotated(self, source: str) -> set[str]:
+        """Return what postponed annotations name: dataclasses, pydantic and others evaluate them later."""
+        return {name for name in find_names(source).reads if name in self.namespace} if source else set()
 
     def _add(self, entry: Carried) -> None:
         self.entries[entry.name] = replace(entry, size=len(entry.source.encode("utf-8", "surrogatepass")))
@@ -215,7 +232,7 @@ class _Carrier:
                 continue
             lines.append(f"{name}.{attribute} = {written.text}")
         if lines:
-            lines.insert(0, "# as it was when it was captured")
+            lines.insert(0, CHANGED)
         return lines
 
     def _registered(self, value: object) -> list[str] | None:
@@ -234,8 +251,11 @@ class _Carrier:
         return list(dict.fromkeys(sources))
 
     def _unknown(self, name: str) -> str:
-        known = [n for n in (*self.namespace, *dir(builtins)) if not n.startswith("_")]
-        near = difflib.get_close_matches(name, known, n=1)
+        known = [n for n in self.namespace if not n.startswith("_")]
+        # a builtin is meant only where hardly a letter is wrong
+        near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(
+            name, dir(builtins), 1, 0.8
+        )
         hint = f"did you mean `{near[0]}`? If not, " if near else ""
         return f"`{name}` is not defined here: {hint}run the cell that defines it first{self._chain(name)}"
 

@@ -24,6 +24,9 @@ OPTIONS = {
     "--define": "capture the cell without running it here",
 }
 
+#: cell magics whose body is code of the notebook
+_AROUND_CODE = (["time"], ["timeit"], ["capture"], ["prun"])
+
 _MAGIC = re.compile(r"%%(?:flow|flownb)(?=\s|$)")
 
 
@@ -75,6 +78,7 @@ class Cell:
             reads=tuple(sorted(self.names.reads - PROVIDED)),
             binds=tuple(sorted(self.names.binds | self.names.mutates | self.names.deletes)),
             result=self.result,
+            line=self.leading.body_line + (1 if is_flow_cell(self.source) else 0),
         )
 
 
@@ -84,14 +88,21 @@ def is_flow_cell(source: str) -> bool:
 
 
 def misplaced(source: str) -> bool:
-    """Whether a `%%flow` line stands in a cell with only comments or other cell magics above it."""
-    for line in source.split("\n"):
-        text = line.strip()
-        if _MAGIC.match(text):
-            return not is_flow_cell(source)
-        if text and not text.startswith(("#", "%%")):
-            return False
-    return False
+    """Whether a `%%flow` line stands in a cell, but not as its first line (nor inside a text of the cell)."""
+    if is_flow_cell(source):
+        return False
+    lines = source.strip().split("\n")
+    if lines[0].startswith("%%") and lines[0][2:].split(maxsplit=1)[:1] not in _AROUND_CODE:
+        return False  # the text is another magic's: a file to be written, say
+    return any(_MAGIC.match(line) for line in lines[1:]) and not _is_python(source)
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def read_header(line: str) -> Header:

@@ -92,7 +92,9 @@ def future_flags(value: object) -> int:
     """Return the flags of the `__future__` features that an object's functions were compiled with."""
     flags = 0
     for function in functions_of(value):
-        if function.__code__.co_filename != "<string>":  # not what dataclasses and the like generate
+        generated = function.__code__.co_filename == "<string>"  # by dataclasses and the like
+        of_library = function.__globals__.get("__spec__") is not None  # a decorator's, or pydantic's
+        if not generated and not of_library:
             flags |= function.__code__.co_flags & FUTURE
     return flags
 

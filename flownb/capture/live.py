@@ -40,8 +40,8 @@ def capture_cell(
     """
     parameters = {p.name for part in (*before, *others) for p in part.flow.parameters}
     parameters |= {p.name for p in cell.parameters}
-    provided = parameters | {name for part in before for name in part.step.binds}
-    later = {name for part in others for name in part.step.binds} | cell.names.binds
+    provided = parameters.union(*(part.gives for part in before))
+    later = {name for part in others for name in part.step.binds} | cell.names.binds | cell.names.optional
     provided |= {name for name in later if name not in around.namespace}
     wanted = ((cell.names.reads | cell.declared) - parameters) - _unshadowed(around.namespace)
     surroundings = Surroundings(

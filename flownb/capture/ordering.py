@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import heapq
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from flownb.names import find_names
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from flownb.flow import Carried
 
@@ -32,21 +36,22 @@ def in_order(entries: Iterable[Carried]) -> tuple[Carried, ...]:
     calls = {entry.name: _names(entry.reads, makers) for entry in all_of_them}
     needs = {entry.name: _names(entry.reads_first, makers) - {entry.name} for entry in all_of_them}
     wide = {name: first | (_reach(first, calls) - {name}) for name, first in needs.items()}
-    by_name = {entry.name: entry for entry in all_of_them}
-    done: dict[str, Carried] = {}
-    waiting = dict(by_name)
+    done: list[Carried] = []
+    waiting = {entry.name: entry for entry in all_of_them}
     while waiting:
-        ready = [e for e in waiting.values() if wide[e.name] <= done.keys()] or [
-            e for e in waiting.values() if needs[e.name] <= done.keys()
-        ][:1]
+        ready = [e for e in waiting.values() if wide[e.name].isdisjoint(waiting)]
+        if not ready and (begun := _begun(waiting, needs, wide)):
+            done.append(begun)
+            continue
+        ready = ready or [e for e in waiting.values() if needs[e.name].isdisjoint(waiting)][:1]
         if not ready:
             raise CircleError(_circle(needs, waiting))
         _take(ready, waiting, done, wide)
-    return tuple(done.values())
+    return (*done, *_filled_again(all_of_them, done, needs, wide))
 
 
 def _take(
-    ready: list[Carried], waiting: dict[str, Carried], done: dict[str, Carried], needs: dict[str, set[str]]
+    ready: list[Carried], waiting: dict[str, Carried], done: list[Carried], needs: dict[str, set[str]]
 ) -> None:
     heap = [_rank(entry) for entry in ready]
     heapq.heapify(heap)
@@ -54,10 +59,66 @@ def _take(
         name = heapq.heappop(heap)[2]
         if name not in waiting:
             continue
-        done[name] = waiting.pop(name)
+        done.append(waiting.pop(name))
         for entry in waiting.values():
-            if name in needs[entry.name] and needs[entry.name] <= done.keys():
+            if name in needs[entry.name] and needs[entry.name].isdisjoint(waiting):
                 heapq.heappush(heap, _rank(entry))
+
+
+def _begun(
+    waiting: dict[str, Carried], needs: dict[str, set[str]], wide: dict[str, set[str]]
+) -> Carried | None:
+    """Make a container empty at first, where functions that it holds want it there when they are made.
+
+    `@register("double")` puts `double` into a dictionary of the notebook, and the dictionary as it was
+    captured holds `double`. Returns the entry that makes it; what is left of it fills it.
+    """
+    for entry in waiting.values():
+        callers = [
+            other.name
+            for other in waiting.values()
+            if entry.name in wide[other.name] - needs[other.name] and other.name in _reach({entry.name}, wide)
+        ]
+        parts = _container(entry) if callers else None
+        if parts is not None:
+            empty, filling = parts
+            for name in wide:
+                wide[name] -= {entry.name} - needs[name]
+            waiting[entry.name] = replace(entry, source=filling)
+            return replace(entry, source=f"{entry.name} = {empty}", reads=(), reads_first=())
+    return None
+
+
+def _filled_again(
+    entries: list[Carried], done: list[Carried], needs: dict[str, set[str]], wide: dict[str, set[str]]
+) -> Iterator[Carried]:
+    """Yield what gives containers back their content that decorators and new subclasses put things into."""
+    begun = {entry.name for entry in done if sum(entry.name == other.name for other in done) > 1}
+    definitions = [entry for entry in entries if entry.how == "definition"]
+    reached = {
+        name for entry in definitions for name in wide[entry.name] - needs[entry.name] if name not in begun
+    }
+    for entry in entries:
+        parts = _container(entry) if entry.name in reached else None
+        if parts is not None and f"{entry.name} = {parts[0]}" != entry.source:
+            changing = (find_names(one.source).mutates for one in definitions if entry.name in one.reads)
+            if any(entry.name in mutated for mutated in changing):
+                yield replace(entry, source=parts[1], reads_first=(*entry.reads_first, entry.name))
+
+
+def _container(entry: Carried) -> tuple[str, str] | None:
+    """Return how an empty one is written, and what fills it; None for what is no plain container."""
+    if entry.how != "literal" or len(entry.bound) > 1:
+        return None
+    text = entry.source.removeprefix(f"{entry.name} = ")
+    match ast.parse(text, mode="eval").body:
+        case ast.Dict():
+            return "{}", f"{entry.name}.clear()\n{entry.name}.update({text})"
+        case ast.Set():
+            return "set()", f"{entry.name}.clear()\n{entry.name}.update({text})"
+        case ast.List():
+            return "[]", f"{entry.name}[:] = {text}"
+    return None
 
 
 def _rank(entry: Carried) -> tuple[int, int, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import from_dict, to_dict
+from flownb.names import find_names
 
 if TYPE_CHECKING:
     from flownb.flow import Flow, Step
@@ -28,6 +29,19 @@ class Part:
     def step(self) -> Step:
         """The one step."""
         return self.flow.steps[0]
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """The names that running the step may bind or change, itself or through functions that it carries.
+
+        What a later step reads of these is what this one left, not what was there when it was captured.
+        """
+        given = set(self.step.binds)
+        for entry in self.flow.closure:
+            if entry.how == "definition":
+                names = find_names(entry.source)
+                given |= (names.mutates | names.binds) - set(entry.bound)
+        return frozenset(given)
 
 
 def cell_sha(source: str) -> str:

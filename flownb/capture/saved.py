@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flownb.capture.cell import Header
+    from flownb.flow import How
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class SavedNotebook:
     cells: Sequence[Mapping[str, Any]]
     what: str  #: names the notebook in errors
     folder: Path | None = None
+    document: Flow | None = None  #: the one flow, where the notebook is a flow document itself
 
     @cached_property
     def headers(self) -> dict[int, Header]:
@@ -58,6 +60,8 @@ class SavedNotebook:
     @property
     def names(self) -> list[str]:
         """Names of the flows, in the order of their first cells."""
+        if self.document is not None:
+            return [self.document.name]
         return list(dict.fromkeys(header.flow for header in self.headers.values()))
 
     def cells_of(self, name: str) -> list[int]:
@@ -76,7 +80,7 @@ class SavedNotebook:
 
     @cached_property
     def _flows(self) -> dict[str, Flow]:
-        return {}
+        return {self.document.name: self.document} if self.document is not None else {}
 
     def parts(self, name: str) -> list[Part]:
         """Return what each cell of a flow gives to it, in the notebook's order."""
@@ -103,18 +107,20 @@ class SavedNotebook:
         parameters = {p.name for part in before for p in part.flow.parameters} | {
             p.name for p in cell.parameters
         }
-        provided = parameters | {name for part in before for name in part.step.binds}
+        provided = parameters.union(*(part.gives for part in before))
         hoisted = [entry for text in cell.leading.imports for entry in import_entries(text)]
         provided |= {name for entry in hoisted for name in entry.bound}
-        wanted = (cell.names.reads | cell.declared) - provided - PROVIDED
+        wanted = (cell.names.reads | cell.declared) - provided
+        wanted -= {name for name in wanted & PROVIDED if not self._slicer.binds_above(name, index)}
         statements, missing = self._slicer.slice(wanted, index, but=indices, given=provided)
         elsewhere = {name for other in indices if other != index for name in self._read(other).step.binds}
-        if left := sorted(missing - elsewhere - cell.names.binds - provided):
+        left = sorted(missing - elsewhere - cell.names.binds - provided - PROVIDED)
+        if left and not any(statement.stars for statement in statements):
             raise CaptureError(
                 f"{cell.where} reads `{left[0]}`, which no cell of the notebook binds; "
                 "mend the cell, or run it in a notebook where the name has a value"
             )
-        closure = list(_carried(statements, wanted, self.folder))
+        closure = list(_carried(statements, wanted, missing, self.folder))
         if any(entry.how == "definition" for entry in closure):
             closure[:0] = self._features(index)
         part = make_part(cell, (*hoisted, *(e for e in closure if e not in hoisted)), self.folder, None)
@@ -161,13 +167,18 @@ class SavedNotebook:
 
 
 def _carried(
-    statements: Iterable[Statement], wanted: Iterable[str], folder: Path | None
+    statements: Iterable[Statement], wanted: Iterable[str], missing: Iterable[str], folder: Path | None
 ) -> Iterator[Carried]:
     """Yield the entries for a slice's statements: what is the same as in a live capture looks the same."""
     contents: dict[str, str] = {}  # of what made each name last, so that a changed source changes its users
     statements = list(statements)
     read = {name for s in statements for name in s.names.reads}.union(wanted)
     for statement in statements:
+        if statement.stars:  # which of the names it is that it binds shows when it is run
+            how: How = "module" if _local_file(statement.source, folder) else "import"
+            binds = tuple(sorted(missing))
+            yield Carried("*", how, ast.unparse(statement.node), binds, type="names of a module")
+            continue
         for found in _entries(statement, folder):
             if found.how in ("import", "module") and not read.intersection(found.bound):
                 continue

@@ -43,7 +43,11 @@ def export(outputs: Iterable[OutputRecord], folder: Path, to: Path, *, single: b
 
     Raises `OutputError` where a file would have to be another kind than what is stored.
     """
+    from flownb.callbacks.places import file_names
+
     written: list[Path] = []
+    outputs = list(outputs)
+    stems = file_names(output.name for output in outputs)
     try:
         for output in outputs:
             if output.format == "error":
@@ -53,8 +57,9 @@ def export(outputs: Iterable[OutputRecord], folder: Path, to: Path, *, single: b
                 continue
             to.mkdir(parents=True, exist_ok=True)
             for source in _files(output, folder):
-                shutil.copyfile(source, to / source.name)
-                written.append(to / source.name)
+                target = to / (stems[output.name] + source.suffix.lower())
+                shutil.copyfile(source, target)
+                written.append(target)
     except OSError as error:
         raise OutputError(
             f"{error.filename or to} cannot be copied to {to}: {error.strerror or error}"

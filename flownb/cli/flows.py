@@ -23,7 +23,8 @@ _reference = click.argument("reference", metavar="REF", shell_complete=complete_
 def list_command(store: str, *, as_json: bool) -> int:
     """List the flows of STORE, such as a notebook file: parameters, steps, outputs, last run."""
     from flownb.cli.looking import last_runs
-    from flownb.errors import FlownbError
+    from flownb.errors import FlownbError, RecordError
+    from flownb.runs.markup import visible
     from flownb.storage import open_storage
 
     storage = open_storage(store)
@@ -34,7 +35,11 @@ def list_command(store: str, *, as_json: bool) -> int:
             flows.append(storage.get_flow(location))
         except FlownbError as error:
             problems[name] = str(error)
-    last = last_runs(flows)
+    last = {}
+    try:
+        last = last_runs(flows)
+    except RecordError as error:
+        say(f"flownb: last runs are not shown: {visible(str(error))}")
     if as_json:
         print_json(
             {
@@ -52,11 +57,11 @@ def list_command(store: str, *, as_json: bool) -> int:
         shown = flow_list(flows, last_runs=last, where=storage.name, problems={} if flows else problems)
         click.echo(shown.text)
     if problems and (flows or as_json):
-        from flownb.runs.markup import visible
-
         for name, problem in problems.items():
             say(f"flownb: {visible(name)} cannot be read: {visible(problem, lines=True)}")
-    return 2 if problems else 0
+    for problem in storage.problems:
+        say(f"flownb: {visible(problem, lines=True)}")
+    return 2 if problems or storage.problems else 0
 
 
 @click.command("show")

@@ -8,6 +8,7 @@ of them runs: `flownb --help` and completion stay quick.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,9 @@ class _Commands(click.Group):
     ) -> Any:
         """Run the command line and exit with its status; see click."""
         call = super().main
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal may not know each character of a name
+                stream.reconfigure(errors="backslashreplace")
         if not standalone_mode:
             return call(args, prog_name or "flownb", complete_var, standalone_mode=False, **extra)
         sys.exit(

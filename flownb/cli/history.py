@@ -91,8 +91,13 @@ def outputs_command(run: str, name: str | None, *, to: Path | None, as_json: boo
         )
     chosen = list(there.values()) if name is None else [there[name]]
     if to is not None:
-        for path in export(chosen, record.outputs_folder, to, single=name is not None):
+        lost = [output for output in chosen if output.format == "error" and name is None]
+        there_are = [output for output in chosen if output not in lost]
+        for path in export(there_are, record.outputs_folder, to, single=name is not None):
             click.echo(path)
+        if lost:  # said when all others are safe
+            names = ", ".join(f"`{output.name}`" for output in lost)
+            raise OutputError(f"{names} of run {record.id} could not be stored by the run, and so not copied")
     elif as_json:
         found = [{**output.to_json(), "path": str(record.outputs_folder / output.file)} for output in chosen]
         print_json(found if name is None else found[0])

@@ -51,7 +51,7 @@ def records_of(
         return []
     store = _store(project)
     try:
-        store.find_zombies()
+        _find_zombies(store)
         return store.list(flow=flow, state=state, limit=limit)
     finally:
         store.close()
@@ -72,7 +72,7 @@ def find_run(folder: Path, run: str) -> RunRecord:
         )
     store = _store(project)
     try:
-        store.find_zombies()
+        _find_zombies(store)
         return store.get(run)
     finally:
         store.close()
@@ -87,6 +87,18 @@ def outputs_of(folder: Path, record: RunRecord) -> list[OutputRecord]:
         return store.outputs(record.id)
     finally:
         store.close()
+
+
+def _find_zombies(store: RecordStore) -> None:
+    """Record runs whose supervisor died as `Crashed`; who may not write there can look all the same."""
+    from flownb.cli.printing import say
+    from flownb.errors import RecordError
+    from flownb.runs.markup import visible
+
+    try:
+        store.find_zombies()
+    except RecordError as error:
+        say(f"flownb: runs that have died cannot be recorded as such: {visible(str(error))}")
 
 
 def _store(project: Project) -> RecordStore:

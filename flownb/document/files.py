@@ -37,10 +37,16 @@ def loads_notebook(text: str, what: str) -> Json:
         notebook = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise DocumentError(f"{what} is not a notebook: it is not JSON ({error})") from None
-    if isinstance(notebook, dict) and isinstance(version := notebook.get("nbformat"), int) and version < 4:
+    version = notebook.get("nbformat") if isinstance(notebook, dict) else None
+    if isinstance(version, int) and version < 4:
         raise DocumentError(
             f"{what} is a notebook of the old format {version}; open and save it in Jupyter, "
             "or run: jupyter nbconvert --to notebook --nbformat 4"
+        )
+    if isinstance(version, int) and version > 4:
+        raise DocumentError(
+            f"{what} is a notebook of the newer format {version}, and this flownb reads 4; upgrade it: "
+            "pip install --upgrade flownb"
         )
     if (
         not isinstance(notebook, dict)
@@ -48,14 +54,20 @@ def loads_notebook(text: str, what: str) -> Json:
         or "nbformat" not in notebook
     ):
         raise DocumentError(f"{what} is not a notebook: a JSON object with `cells` and `nbformat` is wanted")
-    if not isinstance(notebook.setdefault("metadata", {}), dict):
+    return check_cells(notebook, what)
+
+
+def check_cells(notebook: Json, what: str) -> Json:
+    """Return the notebook, every cell of it whole and its source one text; else `DocumentError`."""
+    if not isinstance(metadata := notebook.get("metadata", {}), dict):
         raise DocumentError(f"{what} is not a notebook: its metadata is not an object")
-    for number, cell in enumerate(notebook["cells"], start=1):
-        _check_cell(cell, f"cell {number} of {what}")
-    return notebook
+    if not isinstance(cells := notebook.get("cells"), list):
+        raise DocumentError(f"{what} is not a notebook: its cells are not a list")
+    checked = [_checked(cell, f"cell {number} of {what}") for number, cell in enumerate(cells, start=1)]
+    return {**notebook, "metadata": metadata, "cells": checked}
 
 
-def _check_cell(cell: Any, where: str) -> None:
+def _checked(cell: Any, where: str) -> Json:
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         raise DocumentError(f"{where} is not a cell: an object with `cell_type` is wanted")
     source = cell.get("source", "")
@@ -63,11 +75,19 @@ def _check_cell(cell: Any, where: str) -> None:
         source = "".join(source)
     if not isinstance(source, str):
         raise DocumentError(f"the source of {where} is not text")
-    cell["source"] = source
-    if not isinstance(cell.setdefault("metadata", {}), dict):
-        raise DocumentError(f"the metadata of {where} is not an object")
-    if cell["cell_type"] == "code" and not isinstance(cell.setdefault("outputs", []), list):
-        raise DocumentError(f"the outputs of {where} are not a list")
+    metadata = cell.get("metadata", {})
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("tags", []), list):
+        raise DocumentError(f"the metadata of {where} is not an object, or its tags are not a list")
+    checked: Json = {**cell, "source": source, "metadata": metadata}
+    if checked["cell_type"] == "code":
+        outputs = checked.setdefault("outputs", [])
+        if not isinstance(outputs, list) or not all(map(_is_output, outputs)):
+            raise DocumentError(f"the outputs of {where} are not a list of outputs")
+    return checked
+
+
+def _is_output(output: Any) -> bool:
+    return isinstance(output, dict) and isinstance(output.get("data", {}), dict)
 
 
 def language_of(notebook: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.document.files import Json, check_python, injected, load_notebook, loads_notebook
+from flownb.document import fields
+from flownb.document.files import Json, check_cells, check_python, injected, load_notebook, loads_notebook
 from flownb.document.writing import SCHEMA, source_sha
 from flownb.errors import DocumentError, FlownbError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name
@@ -33,7 +34,8 @@ def loads(text: str, what: str) -> Flow:
 
 def is_document(notebook: Mapping[str, Any]) -> bool:
     """Whether a notebook is a flow document."""
-    about = notebook.get("metadata", {}).get("flownb")
+    metadata = notebook.get("metadata")
+    about = metadata.get("flownb") if isinstance(metadata, dict) else None
     return isinstance(about, dict) and "schema" in about and "name" in about
 
 
@@ -49,27 +51,27 @@ def from_dict(notebook: Json, what: str = "the flow document") -> Flow:
             "upgrade it: pip install --upgrade flownb"
         )
     check_python(notebook, what)
+    notebook = check_cells(notebook, what)
     try:
-        if about.get("whole"):
-            return _about_into(_whole(notebook, check_name(about["name"])), about)
-        return _about_into(_from_cells(notebook, check_name(about["name"])), about)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DocumentError(f"{what} is damaged: {type(error).__name__}: {error}") from error
+        read_cells = _whole if about.get("whole") else _from_cells
+        return _about_into(read_cells(notebook, check_name(fields.text(about, "name"))), about)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DocumentError(f"{what} is damaged: {error}") from error
 
 
 def _about_into(flow: Flow, about: Mapping[str, Any]) -> Flow:
-    needs = about.get("requirements", {})
+    needs = fields.table(about, "requirements")
     return replace(
         flow,
-        description=str(about.get("description", "")),
+        description=fields.text(about, "description", ""),
         requirements=Requirements(
-            python=str(needs.get("python", "")),
-            distributions=dict(needs.get("distributions", {})),
-            modules=dict(needs.get("modules", {})),
+            python=fields.text(needs, "python", ""),
+            distributions=fields.text_table(needs, "distributions"),
+            modules=fields.text_table(needs, "modules"),
         ),
-        storage=about.get("storage"),
-        environment=about.get("environment"),
-        location=about.get("location"),
+        storage=fields.table(about, "storage") or None,
+        environment=fields.table(about, "environment") or None,
+        location=fields.text(about, "location", "") or None,
     )
 
 
@@ -80,7 +82,7 @@ def _from_cells(notebook: Json, name: str) -> Flow:
     steps: list[Step] = []
     closure: list[Carried] = []
     for cell in notebook["cells"]:
-        about = cell["metadata"].get("flownb", {})
+        about = fields.table(cell["metadata"], "flownb")
         role = about.get("role") if cell["cell_type"] == "code" else None
         if role == "parameters":
             parameters = declarations(cell["source"])
@@ -88,8 +90,13 @@ def _from_cells(notebook: Json, name: str) -> Flow:
             closure.extend(_carried(cell["source"], about))
         elif role == "step" or (role is None and cell["cell_type"] == "code" and not injected(cell)):
             steps.append(_step(cell, about, len(steps) + 1))
-    kernelspec = notebook["metadata"].get("kernelspec", {})
-    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=str(kernelspec.get("name", "python3")))
+    if not steps:
+        raise ValueError("it has no steps")
+    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=_kernel(notebook))
+
+
+def _kernel(notebook: Json) -> str:
+    return fields.text(fields.table(notebook["metadata"], "kernelspec"), "name", "") or "python3"
 
 
 def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
@@ -97,51 +104,53 @@ def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
 
     reads, binds = step_names(cell["source"])
     return Step(
-        name=check_name(about.get("step", f"cell-{number}"), "step"),
+        name=check_name(fields.text(about, "step", f"cell-{number}"), "step"),
         source=cell["source"],
-        outputs=tuple(map(str, about.get("outputs", ()))),
+        outputs=fields.texts(about, "outputs"),
         reads=reads,
         binds=binds,
         result=bool(about.get("result", False)),
+        line=fields.size(about, "line") or 1,
     )
 
 
 def _carried(source: str, about: Mapping[str, Any]) -> list[Carried]:
     """Cut a cell into the entries it was joined from; by statements, where it was edited since."""
     entries = about.get("carried", [])
+    step = fields.text(about, "step", "")
     gap = 0 if about["role"] == "imports" else 1
     lines = source.split("\n")
-    if sum(entry["lines"] + gap for entry in entries) - gap == len(lines):
+    if sum(fields.size(entry, "lines") + gap for entry in entries) - gap == len(lines):
         carried, start = [], 0
         for entry in entries:
             text = "\n".join(lines[start : start + entry["lines"]])
             start += entry["lines"] + gap
-            carried.append(_entry(text, entry, about.get("step", "")))
+            carried.append(_entry(text, entry, step))
         if all(_parses(entry.source) for entry in carried):
             return carried
     from flownb.document.statements import carried_statements
 
-    return [replace(entry, step=about.get("step", "")) for entry in carried_statements(source)]
+    return [replace(entry, step=step) for entry in carried_statements(source)]
 
 
 def _entry(text: str, about: Mapping[str, Any], step: str) -> Carried:
     return Carried(
-        name=about["name"],
-        how=about["how"],
+        name=fields.text(about, "name"),
+        how=fields.how(about),
         source=text,
-        binds=tuple(about.get("binds", ())),
-        reads=tuple(about.get("reads", ())),
-        reads_first=tuple(about.get("reads_first", ())),
+        binds=fields.texts(about, "binds"),
+        reads=fields.texts(about, "reads"),
+        reads_first=fields.texts(about, "reads_first"),
         identity=_trusted_identity(text, about),
-        type=about.get("type", ""),
-        size=int(about.get("size", 0)),
+        type=fields.text(about, "type", ""),
+        size=fields.size(about, "size"),
         step=step,
     )
 
 
 def _trusted_identity(text: str, about: Mapping[str, Any]) -> str:
     """Return the recorded identity, unless the source has been edited since: then it is the source."""
-    return str(about.get("identity", "")) if about.get("sha256") == source_sha(text) else ""
+    return fields.text(about, "identity", "") if about.get("sha256") == source_sha(text) else ""
 
 
 def _parses(source: str) -> bool:
@@ -179,6 +188,4 @@ def _whole(notebook: Json, name: str) -> Flow:
         elif cell["source"].strip():
             about = {"step": f"cell-{number}", "role": "step"}
             steps.append(_step(cell, about, number))
-    kernelspec = notebook["metadata"].get("kernelspec", {})
-    kernel = str(kernelspec.get("name") or "python3")
-    return Flow(name, parameters, tuple(steps), kernel=kernel, notebook=notebook)
+    return Flow(name, parameters, tuple(steps), kernel=_kernel(notebook), notebook=notebook)

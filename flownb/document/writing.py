@@ -105,6 +105,7 @@ def _cells(flow: Flow) -> list[Json]:
             "step": step.name,
             "outputs": list(step.outputs),
             "result": step.result,
+            "line": step.line,
         }
         cells.append(_code_cell(_cell_id("step", step.name), step.source, about))
     if any(step.outputs for step in flow.steps):

@@ -16,7 +16,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from flownb.engine.ending import CellError, Ending, cell_error, error_of
 from flownb.engine.kernel import Kernel
 from flownb.engine.observe import Reply
-from flownb.engine.secrets import redactor
+from flownb.engine.secrets import redacted_message, redactor
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
@@ -304,7 +304,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     ) -> NotebookNode | None:
         """Fold a kernel's message into a cell, without the secrets in it, and tell the observer."""
         self._last_message = time.monotonic()
-        msg["content"] = self._redacted(msg["content"])
+        if self.session.secrets.hidden:
+            msg["content"] = redacted_message(self._redacted, msg["msg_type"], msg["content"])
         output: NotebookNode | None = super().process_message(msg, cell, cell_index)
         if output is not None or msg["msg_type"] in ("clear_output", "update_display_data"):
             self._tell(self.session.observer.cell_output, cell_index, cell, output)

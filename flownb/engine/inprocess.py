@@ -9,7 +9,10 @@ import __future__
 import ast
 import asyncio
 import inspect
+import sys
 import threading
+from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import declaration
@@ -17,10 +20,15 @@ from flownb.errors import FlownbError
 from flownb.names import to_python
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import CodeType
 
-    from flownb.flow import Flow, Step
+    from flownb.flow import Carried, Flow, Step
+
+_WANTS_KERNEL = (
+    "{what} uses IPython's own syntax (a magic or shell line), which needs a kernel; run it in an "
+    "environment: LocalEnvironment().execute(storage, location)"
+)
 
 
 def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,10 +36,16 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `ParameterError` before anything runs, and whatever the flow's own code raises.
     """
-    from flownb.parameters import names_by_source, render_assignments, validate
+    from flownb.parameters import validate
 
     values = validate(flow, given)
-    session = _Session()
+    with _main_module() as namespace:
+        return _run(flow, values, _Session(namespace))
+
+
+def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, Any]:
+    from flownb.parameters import names_by_source, render_assignments
+
     namespace = session.namespace
     if any("display" in step.reads or "display(" in step.source for step in flow.steps):
         from IPython.display import display
@@ -40,7 +54,7 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     shared = [entry for entry in flow.closure if not entry.step]
     imports = [entry for entry in shared if entry.how in ("import", "module")]
     for entry in (*imports, *(entry for entry in shared if entry not in imports)):
-        session.execute(entry.source, f"<{flow.name}: {entry.name}>")
+        session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
     # A member of an Enum that the notebook defines must be one of the class that the flow carries.
     written = names_by_source(flow)
     for parameter in flow.parameters:
@@ -55,7 +69,7 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     for step in flow.steps:
         for entry in flow.closure:
             if entry.step == step.name:
-                session.execute(entry.source, f"<{flow.name}: {entry.name}>")
+                session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
         value = session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>", last=step.result)
         outputs.update({name: namespace[name] for name in step.outputs if name in namespace})
         if step.result:
@@ -66,18 +80,54 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
 def _python_of(flow: Flow, step: Step) -> str:
     python = to_python(step.source)
     if python is not step.source and "get_ipython()" in python:
-        raise FlownbError(
-            f"step {step.name} of {flow.name} uses IPython's own syntax (a magic or shell line), which needs "
-            "a kernel; run it in an environment: LocalEnvironment().execute(storage, location)"
-        )
+        raise FlownbError(_WANTS_KERNEL.format(what=f"step {step.name} of {flow.name}"))
     return python
+
+
+def _carried(flow: Flow, entry: Carried) -> str:
+    if entry.how == "statements" and "get_ipython()" in entry.source:
+        raise FlownbError(_WANTS_KERNEL.format(what=f"what makes `{entry.name}` for {flow.name}"))
+    return entry.source
+
+
+class _Main(ModuleType):
+    """The module that a flow runs in, and the one whose place it has taken."""
+
+    __slots__ = ("before", "over")  # not in its namespace, which is the flow's own
+
+    def __init__(self, before: ModuleType) -> None:
+        super().__init__("__main__")
+        self.before = before
+        self.over = False
+
+
+@contextmanager
+def _main_module() -> Iterator[dict[str, Any]]:
+    """Put a fresh module in the place of `__main__` while a flow runs, and yield its namespace.
+
+    pickle, dataclasses, pydantic and `get_type_hints` look names up in the module that a class says it is
+    of: in a notebook, `__main__`. Runs in several threads may end in any order; the last one to end puts
+    back what was there before them all.
+    """
+    main = _Main(sys.modules["__main__"])
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    try:
+        yield main.__dict__
+    finally:
+        main.over = True
+        if sys.modules["__main__"] is main:
+            before = main.before
+            while isinstance(before, _Main) and before.over:
+                before = before.before
+            sys.modules["__main__"] = before
 
 
 class _Session:
     """A namespace, and the `__future__` features that hold in it once a cell has asked for them."""
 
-    def __init__(self) -> None:
-        self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.namespace = namespace
         self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def execute(self, source: str, filename: str, *, last: bool = False) -> Any:

@@ -10,6 +10,7 @@ on_exit = ["collect_metrics", {callback = "notify", url = "$TEAM_WEBHOOK"}]
 from __future__ import annotations
 
 import difflib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,15 @@ def load_environment(project: Project, name: str, **overrides: Any) -> Environme
 
     Raises `EnvironmentRefused`, naming those there are, where there is none, and where an option is wrong.
     """
+    # `module:name` callbacks may be the project's own modules, from wherever the run is started.
+    if str(project.root) not in sys.path:
+        sys.path.append(str(project.root))
     tables = _tables(project)
     settings = project.root / "flownb.toml"
     if name not in tables:
         near = difflib.get_close_matches(name, tables, 1)
         there = f"there are: {', '.join(tables)}" if tables else "there are none"
-        hint = f"did you mean {near[0]}?" if near else f'add [environments.{name}] with type = "local"'
+        hint = f"did you mean {near[0]}?" if near else 'add [environments.NAME] with type = "local"'
         raise EnvironmentRefused(f"{settings} has no environment {ascii(name)[:60]}; {there}; {hint}")
     return _environment(tables[name], project, name, overrides)
 
@@ -50,7 +54,10 @@ def _environment(table: Any, project: Project, name: str, overrides: dict[str, A
             f"{where} is not a table: write its options below a line [environments.{name}]"
         )
     options = dict(table)
-    kind = kind_of(options.pop("type", "local"))
+    try:
+        kind = kind_of(options.pop("type", "local"))
+    except EnvironmentRefused as error:
+        raise EnvironmentRefused(f"{where}: {error}") from None
     for callbacks in ("on_start", "on_exit"):
         if callbacks in options:
             options[callbacks] = from_settings(options[callbacks], f"environments.{name}.{callbacks}")

@@ -17,12 +17,11 @@ from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nbformat import NotebookNode
 
     from flownb.engine import CellError, Reply
     from flownb.environments.runlog import RunLog
+    from flownb.environments.secrecy import Secrecy
     from flownb.flow import Flow
     from flownb.runs.journal import Journal
     from flownb.runs.store import RecordStore
@@ -36,7 +35,7 @@ class Books:
     store: RecordStore
     journal: Journal
     log: RunLog
-    redacted: Callable[[Any], Any]
+    redacted: Secrecy
     record: RunRecord
     notebook: NotebookNode  #: as it stands
     spans: list[Taken] = field(default_factory=list)  #: what each step took
@@ -170,12 +169,14 @@ class Recorder(Observer):
             why = f"{reply.error.ename}: {reply.error.evalue}" if reply.error else "no answer"
             names = (*step.outputs, *(("result",) if step.result else ()))
             records = [OutputRecord(name, step.name, format="error", error=why) for name in names]
-        told = [self._books.redacted(record.to_json()) for record in records]
-        for each in told:
-            self._books.store.add_output(self._books.record.id, OutputRecord.from_json(each))
-            if each["error"]:
-                self._books.log.note(f"output {each['name']} of step {step.name}: {each['error']}")
-        cell.metadata.setdefault("flownb", type(cell)())["collected"] = told
+        folder = self._books.record.outputs_folder
+        records = [self._books.redacted.output(record, folder) for record in records]
+        for record in records:
+            self._books.store.add_output(self._books.record.id, record)
+            if record.error:
+                self._books.log.note(f"output {record.name} of step {step.name}: {record.error}")
+        about = cell.metadata.setdefault("flownb", type(cell)())
+        about["collected"] = [record.to_json() for record in records]
         self._books.journal.cell(index, cell)
         self._books.revision += 1
         self._unwritten = True
@@ -203,10 +204,14 @@ class Recorder(Observer):
         self._unwritten = False
 
 
-def run_error(kind: str, message: str, step: str = "", error: CellError | None = None) -> RunError:
-    """Return why a run ended, with the place in the step where the kernel told it."""
+def run_error(
+    kind: str, message: str, step: str = "", error: CellError | None = None, first_line: int = 1
+) -> RunError:
+    """Return why a run ended, with the place in the step where the kernel told it.
+
+    `first_line` is the line of the captured cell on which the step begins: people look there.
+    """
     if error is None:
         return RunError(kind, message, step)
-    return RunError(
-        kind, message, step, error.line, error.source_line or None, plain("\n".join(error.traceback))
-    )
+    line = error.line + first_line - 1 if error.line is not None else None
+    return RunError(kind, message, step, line, error.source_line or None, plain("\n".join(error.traceback)))

@@ -31,7 +31,8 @@ class RunLog:
     def note(self, text: str) -> None:
         """Write what happened, with the time."""
         self.flush()
-        self._write(f"[{datetime.now().astimezone().isoformat(sep=' ', timespec='seconds')}] {text}\n")
+        when = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        self._append(f"[{when}] {self._redacted(text)}\n")
 
     def text(self, text: str) -> None:
         """Write a text as it is, such as a traceback."""
@@ -63,7 +64,10 @@ class RunLog:
                 os.close(descriptor)
 
     def _write(self, text: str) -> None:
-        data = self._redacted(text).encode("utf-8", "backslashreplace")
+        self._append(self._redacted(text))
+
+    def _append(self, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
         try:
             if self._descriptor is None:
                 self._descriptor = os.open(

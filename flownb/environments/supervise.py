@@ -19,15 +19,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flownb.callbacks import CallbackFailure, name_of, run_all
-from flownb.engine import Ending, Limits, Stop, execute, redactor
+from flownb.engine import Ending, Limits, Stop, execute
 from flownb.environments.meter import together
 from flownb.environments.recording import Books, Recorder, run_error
 from flownb.environments.runlog import RunLog
+from flownb.environments.secrecy import Secrecy
 from flownb.errors import FlownbError, RecordError
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.journal import Journal
 from flownb.runs.liveness import Lock, cancel_requested
 from flownb.runs.record import RunError, RunRecord, StepRecord, new_run_id
+from flownb.runs.reserve import Reserve
 from flownb.runs.run import Run
 from flownb.runs.states import State
 from flownb.runs.store import RecordStore
@@ -90,7 +92,7 @@ class Supervisor:
         self._plan = request.plan
         self._settings = settings
         self._store = RecordStore(project)
-        redacted = redactor(request.plan.secrets.hidden)
+        redacted = Secrecy(request.plan.secrets.hidden)
         run_id = new_run_id()
         steps = [StepRecord(step.name, position) for position, step in enumerate(request.plan.flow.steps)]
         record = RunRecord(
@@ -118,6 +120,7 @@ class Supervisor:
             notebook=request.plan.notebook,
         )
         self._lock = Lock(record.lock)
+        self._reserve = Reserve(record.reserve)
         self._on_change: Callable[[Run], object] | None = None
         self._told: tuple[int, float] = (-1, 0.0)  # revision and time when the run was last shown
         self._deadline: float | None = None
@@ -135,6 +138,7 @@ class Supervisor:
         try:
             record.outputs_folder.mkdir(parents=True)
             self._lock.acquire()
+            self._reserve.hold()
             write_atomic(record.document, self._plan.document)
             self._store.create(record)
         except BaseException as error:
@@ -155,6 +159,7 @@ class Supervisor:
         self._on_change = on_change
         with ExitStack() as held:
             held.callback(self._lock.release)
+            held.callback(self._reserve.free)
             held.callback(self._books.journal.close)
             held.callback(self._books.log.close)
             try:
@@ -232,18 +237,23 @@ class Supervisor:
 
     def _outcome_of(self, ending: Ending, where: CellError | None) -> Outcome:
         step = self._books.step_name(ending.cell)
+        first = next((known.line for known in self._plan.flow.steps if known.name == step), 1)
         if ending.how == "success":
+            if ending.early:
+                self._books.log.note(
+                    f"step {step}: ended the run by itself; outputs that it declares are not stored"
+                )
             return Outcome(State.SUCCESS)
         if ending.how == "failed":
             assert ending.error is not None
             return Outcome(
-                State.FAILED, run_error(ending.error.ename, ending.error.evalue, step, ending.error)
+                State.FAILED, run_error(ending.error.ename, ending.error.evalue, step, ending.error, first)
             )
         if ending.how == "died":
-            return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where))
+            return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where, first))
         if ending.how == "timed out":
-            return Outcome(State.FAILED, run_error("TimeOut", ending.reason, step, where))
-        return Outcome(State.CANCELLED, run_error("Cancelled", ending.reason, step, where))
+            return Outcome(State.FAILED, run_error("TimeOut", ending.reason, step, where, first))
+        return Outcome(State.CANCELLED, run_error("Cancelled", ending.reason, step, where, first))
 
     def _note_attempt(self, attempt: int, outcome: Outcome, seconds: float, wait: float) -> None:
         """Keep what a failed attempt came to: a line in the metrics, its notebook beside the last one's."""
@@ -318,7 +328,6 @@ class Supervisor:
     def _finish(self, outcome: Outcome) -> None:
         """Say in the executed notebook, and then in the record, how it ended."""
         outcome = self._redacted(outcome)
-        ended = datetime.now(UTC)
         measured = {
             name: value for name, value in asdict(together(self._books.spans)).items() if value is not None
         }
@@ -326,41 +335,56 @@ class Supervisor:
             self._books.record,
             state=outcome.state,
             error=outcome.error,
-            ended=ended,
+            ended=datetime.now(UTC),
             metrics={**self._books.record.metrics, **measured},
         )
-        try:
-            self._note_end(outcome)
-            self._books.save_notebook()
-        except RecordError as error:
-            if outcome.state is State.SUCCESS:
-                outcome = Outcome(State.FAILED, RunError("RecordError", str(error)))
-                self._books.record = replace(self._books.record, state=outcome.state, error=outcome.error)
+        for write in (self._journal_end, self._log_end, self._books.save_notebook):
+            try:
+                self._at_last(write)
+            except RecordError as error:  # what can still be written is
+                if self._books.record.state is State.SUCCESS:
+                    failure = RunError("RecordError", str(error))
+                    self._books.record = replace(self._books.record, state=State.FAILED, error=failure)
+        self._at_last(self._record_end)
+
+    def _record_end(self) -> None:
         for step in self._books.record.steps:
-            self._finish_step(step, outcome, ended)
+            self._finish_step(step, self._books.record)
         record = self._books.record
         self._store.change(
-            record.id, state=record.state, error=record.error, ended=ended, metrics=record.metrics
+            record.id, state=record.state, error=record.error, ended=record.ended, metrics=record.metrics
         )
 
-    def _finish_step(self, step: StepRecord, outcome: Outcome, ended: datetime) -> None:
+    def _at_last(self, action: Callable[[], None]) -> None:
+        """Write what must be written of the end; where the disk is full, with what was kept free for it."""
+        try:
+            action()
+        except RecordError:
+            self._reserve.free()
+            action()
+
+    def _finish_step(self, step: StepRecord, run: RunRecord) -> None:
         if step.state == State.RUNNING:
-            step = replace(step, state=outcome.state.value, ended=step.ended or ended, error=outcome.error)
+            step = replace(step, state=run.state.value, ended=step.ended or run.ended, error=run.error)
         elif step.state == State.PENDING:
             step = replace(step, state="Skipped")
-        elif outcome.error is None or outcome.error.step != step.name:
+        elif run.error is None or run.error.step != step.name:
             return
         self._books.put_step(step)
 
-    def _note_end(self, outcome: Outcome) -> None:
-        self._books.journal.state(outcome.state, asdict(outcome.error) if outcome.error else None)
-        why = f": {outcome.error}" if outcome.error else ""
-        self._books.log.note(f"{self._books.record.flow}: {outcome.state}{why}")
+    def _journal_end(self) -> None:
+        record = self._books.record
+        self._books.journal.state(record.state, asdict(record.error) if record.error else None)
+
+    def _log_end(self) -> None:
+        record = self._books.record
+        why = f": {record.error}" if record.error else ""
+        self._books.log.note(f"{record.flow}: {record.state}{why}")
 
     def _redacted(self, outcome: Outcome) -> Outcome:
         if outcome.error is None:
             return outcome
-        return replace(outcome, error=RunError(**self._books.redacted(asdict(outcome.error))))
+        return replace(outcome, error=self._books.redacted.error(outcome.error))
 
 
 def _uninterrupted(action: Callable[[], None]) -> None:

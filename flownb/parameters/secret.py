@@ -15,6 +15,7 @@ from flownb.parameters.lines import parse_expression
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from mmap import mmap
 
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
@@ -27,6 +28,7 @@ _PATHS = frozenset(
 _NAMES = frozenset({"Secret", "SecretStr", "SecretBytes"})
 #: shorter lines and base64 fragments would be found in text that has nothing to do with the secret
 _SHORTEST_PART = 8
+_WIDE = ("utf-16-le", "utf-32-le")  #: how arrays and some files keep texts
 
 
 class Secret(str):
@@ -116,6 +118,8 @@ class Redactor:
     def __init__(self, secrets: Collection[str]) -> None:
         found = {form for secret in secrets if secret for form in _forms(str(secret))}
         self._forms = sorted(found, key=len, reverse=True)
+        wide = [str(secret).encode(code, "surrogatepass") for secret in secrets if secret for code in _WIDE]
+        self._data = [*(form.encode("utf-8", "surrogatepass") for form in self._forms), *wide]
 
     def __call__(self, text: str) -> str:
         """Return the text without the secrets."""
@@ -127,6 +131,10 @@ class Redactor:
             until = at = max(until, end)
         parts.append(text[at:])
         return "".join(parts)
+
+    def is_in(self, data: bytes | mmap) -> bool:
+        """Whether data that is no text, such as a file's, holds one of the secrets."""
+        return any(data.find(form) >= 0 for form in self._data)
 
 
 def redact(text: str, secrets: Collection[str]) -> str:

@@ -11,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import RecordError
-from flownb.runs.schema import bring_up_to_date
+from flownb.runs.schema import bring_up_to_date, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,8 +50,14 @@ class Database:
         """Return the rows of one SELECT; none where there is no file yet. Raises `RecordError`."""
         if self._opened is None and not self.path.exists():
             return []
-        with self._words("read"), self._open().used() as connection:
-            return connection.execute(statement, values).fetchall()
+        with self._words("read"):
+            try:
+                opened = self._open()
+            except sqlite3.OperationalError:
+                with contextlib.closing(_connect_to_read(self.path)) as connection:
+                    return connection.execute(statement, values).fetchall()
+            with opened.used() as connection:
+                return connection.execute(statement, values).fetchall()
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""
@@ -70,7 +76,13 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise RecordError(f"the records of runs in {self.path} cannot be {what}: {error}") from error
+            # an error of no narrower kind: the file itself is not, or not any more, what SQLite wrote
+            hint = "; put a copy of it back, or move it away to begin anew" * (
+                type(error) is sqlite3.DatabaseError
+            )
+            raise RecordError(
+                f"the records of runs in {self.path} cannot be {what}: {error}{hint}"
+            ) from error
 
 
 class _Opened:
@@ -95,6 +107,18 @@ def _connect(path: Path) -> sqlite3.Connection:
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         bring_up_to_date(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file that nobody can write to now: its folder is read-only, or the disk is full."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        check_version(connection, path)
     except BaseException:
         connection.close()
         raise

@@ -39,11 +39,12 @@ def mark(notebook: Notebook, run: RunRecord) -> Notebook:
     for index, cell in enumerate(cells):
         status = _status(cell, index, stopped, run.state)
         metadata = cell.setdefault("metadata", {})
-        block = metadata["papermill"] = {**_NOTHING, **_dict(metadata.get("papermill"))}
+        block = {**_NOTHING, **_dict(metadata.get("papermill"))}
         block["status"] = status
         block["exception"] = {COMPLETED: False, RUNNING: False, FAILED: True}.get(status)
         if status == FAILED and block["end_time"] is None:
             block["end_time"] = time_text(run.ended)
+        metadata["papermill"] = block  # last: nbformat's own nodes copy what is put into them
     metadata = notebook.setdefault("metadata", {})
     metadata["papermill"] = {
         **_dict(metadata.get("papermill")),

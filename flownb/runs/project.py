@@ -21,12 +21,14 @@ class Project:
     root: Path
 
     @classmethod
-    def of(cls, folder: Path) -> Project:
-        """Return the project that `folder` (or a file) is in.
+    def of(cls, folder: Path | str | Project) -> Project:
+        """Return the project that `folder` (or a file) is in; a project is returned as it is.
 
         Its root is the nearest folder at or above it with `flownb.toml`, `.git` or `pyproject.toml`; the
         folder itself where there is none.
         """
+        if isinstance(folder, Project):
+            return folder
         folder = Path(folder).expanduser().resolve()
         if folder.is_file():
             folder = folder.parent

@@ -158,6 +158,11 @@ class RunRecord:
         return self.folder / "lock"
 
     @property
+    def reserve(self) -> Path:
+        """The file that keeps space on the disk for the run's end, as long as it goes on."""
+        return self.folder / "reserve"
+
+    @property
     def notebook(self) -> Path:
         """Where the executed notebook is."""
         return self.folder / "executed.ipynb"

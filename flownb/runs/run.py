@@ -10,6 +10,7 @@ from flownb.runs import show
 from flownb.runs.liveness import cancel_requested, request_cancel
 from flownb.runs.markup import shorten, visible
 from flownb.runs.outputs import Outputs
+from flownb.runs.project import Project
 from flownb.runs.states import State
 from flownb.runs.store import RecordStore
 from flownb.runs.zombies import bury
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from flownb.runs.project import Project
     from flownb.runs.record import RunError, RunRecord, StepRecord
 
 __all__ = ["Run", "cancel_requested"]
@@ -44,12 +44,14 @@ class Run:
         self._outputs: Outputs | None = None
 
     @classmethod
-    def load(cls, project: Project, run_id: str = "last") -> Self:
+    def load(cls, project: Project | Path | str, run_id: str = "last") -> Self:
         """Return a recorded run by its id, a beginning or end of it that is unique, or `last`.
+
+        `project` may be any folder inside the project.
 
         Raises `RunNotFound`, naming the candidates where there are several.
         """
-        store = RecordStore(project)
+        store = RecordStore(Project.of(project))
         return cls(store.get(run_id), store)
 
     @property

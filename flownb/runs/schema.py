@@ -36,12 +36,12 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
 
     Raises `RecordError` where a newer flownb wrote the store: nothing is touched then.
     """
-    if _version(connection, path) == len(MIGRATIONS):
+    if check_version(connection, path) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statements in MIGRATIONS[
-            _version(connection, path) :
+            check_version(connection, path) :
         ]:  # again: another process may have been here
             for statement in statements:
                 connection.execute(statement)
@@ -52,7 +52,8 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a store's tables. Raises `RecordError` where a newer flownb wrote them."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise RecordError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from flownb.runs.states import State
 if TYPE_CHECKING:
     import builtins
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from flownb.runs.project import Project
@@ -156,7 +157,8 @@ class RecordStore:
     def outputs(self, run_id: str) -> builtins.list[OutputRecord]:
         """Return the outputs of a run in the order in which they were recorded; reads no value."""
         rows = self._database.read("SELECT data FROM outputs WHERE run = ? ORDER BY number", (run_id,))
-        return [OutputRecord.from_json(json.loads(data)) for (data,) in rows]
+        with _damage(run_id):
+            return [OutputRecord.from_json(json.loads(data)) for (data,) in rows]
 
     def live(self) -> builtins.list[RunRecord]:
         """Return the runs that are not at their end, as far as the records say; the newest first."""
@@ -189,18 +191,31 @@ class RecordStore:
             "SELECT run, data FROM steps WHERE run IN (SELECT value FROM json_each(?)) ORDER BY position"
         )
         for run_id, data in self._database.read(statement, (json.dumps(list(steps)),)) if steps else ():
-            steps[run_id].append(StepRecord.from_json(json.loads(data)))
+            with _damage(run_id):
+                steps[run_id].append(StepRecord.from_json(json.loads(data)))
         return [self._record(row, steps[row[0]]) for row in rows]
 
     def _record(self, row: tuple[Any, ...], steps: builtins.list[StepRecord]) -> RunRecord:
-        data = {**json.loads(row[-1]), **dict(zip(_COLUMNS, row[:-1], strict=True))}
-        record = RunRecord.from_json({**data, "folder": self.project.root / data["folder"]})
+        with _damage(row[0]):
+            data = {**json.loads(row[-1]), **dict(zip(_COLUMNS, row[:-1], strict=True))}
+            record = RunRecord.from_json({**data, "folder": self.project.root / data["folder"]})
         return replace(record, steps=steps)
 
     def _stored_folder(self, folder: Path) -> str:
         """Write a folder relative to the project, so that a project can be moved with its records."""
         root = self.project.root
         return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+
+
+@contextmanager
+def _damage(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RecordError(
+            f"the record of the run {ascii(run_id)[:80]} is damaged ({type(error).__name__}: {error}); "
+            "what the run left is in .flownb/runs. Put a copy of runs.db back, or move it away to begin anew"
+        ) from error
 
 
 def _changed(

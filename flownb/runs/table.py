@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.errors import MissingExtra
 from flownb.runs import show
+from flownb.runs.project import Project
 from flownb.runs.run import Run
 from flownb.runs.store import RecordStore
 
 if TYPE_CHECKING:
     import datetime as dt
+    from pathlib import Path
 
     import pandas as pd
 
-    from flownb.runs.project import Project
     from flownb.runs.record import OutputRecord
     from flownb.runs.states import State
 
@@ -29,7 +30,7 @@ class Runs(list[Run]):
     @classmethod
     def load(
         cls,
-        project: Project,
+        project: Project | Path | str,
         flow: str | None = None,
         state: State | str | None = None,
         limit: int | None = 50,
@@ -40,7 +41,7 @@ class Runs(list[Run]):
         Of one flow, in one state, older than a time or than the run of that id; `limit` None means all.
         Runs whose supervisor died are found to be `Crashed` first.
         """
-        store = RecordStore(project)
+        store = RecordStore(Project.of(project))
         store.find_zombies()
         return cls(Run(record, store) for record in store.list(flow, state, limit, before))
 

@@ -12,6 +12,7 @@ from flownb.runs.executed import mark, rebuild, write_atomic
 from flownb.runs.journal import events
 from flownb.runs.liveness import Lock, LockHeldError, held
 from flownb.runs.record import RunError, RunRecord
+from flownb.runs.reserve import Reserve
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
@@ -35,22 +36,33 @@ def bury(store: RecordStore, record: RunRecord) -> RunRecord | None:
             record = store.get(record.id)  # its end may have been recorded just before the lock was let go
             if record.state.terminal:
                 return None
-            crashed = _crashed(record, _last_sign(record))
-            return _record_end(store, crashed, _put_right(crashed))
+            Reserve(record.reserve).free()  # first: the disk may be what it died of
+            over = _told_end(record) or _crashed(record, _last_sign(record))
+            return _record_end(store, over, _put_right(over))
     except LockHeldError:
         return None  # somebody else is at it
 
 
-def _record_end(store: RecordStore, crashed: RunRecord, remark: str) -> RunRecord:
-    error = crashed.error
-    assert error is not None
-    if remark:
+def _record_end(store: RecordStore, over: RunRecord, remark: str) -> RunRecord:
+    error = over.error
+    if remark and error is not None:
         error = replace(error, message=f"{error.message}; {remark}")
-    if store.change(crashed.id, state=State.CRASHED, error=error, ended=crashed.ended):
-        for step in crashed.steps:
-            if step.state == State.CRASHED:
-                store.set_step(crashed.id, step)
-    return store.get(crashed.id)
+    if store.change(over.id, state=over.state, error=error, ended=over.ended):
+        for step in over.steps:
+            if step.state == over.state:
+                store.set_step(over.id, step)
+    return store.get(over.id)
+
+
+def _told_end(record: RunRecord) -> RunRecord | None:
+    """Return the record with the end that the journal tells of: the supervisor could say it there only."""
+    told = [event for event in events(record.journal) if event["event"] == "state"]
+    try:
+        state = State(told[-1]["state"])
+        error = RunError.from_json(told[-1]["error"]) if told[-1].get("error") else None
+    except (LookupError, TypeError, ValueError):
+        return None  # none was told, or not by this version
+    return _over(record, state, error, _last_sign(record)) if state.terminal else None
 
 
 def _crashed(record: RunRecord, ended: datetime) -> RunRecord:
@@ -60,11 +72,15 @@ def _crashed(record: RunRecord, ended: datetime) -> RunRecord:
         f"the process that supervised this run ended without a word{where} (killed, or the machine went down)"
     )
     error = RunError(KIND, message, step=going[0].name if going else "")
+    return _over(record, State.CRASHED, error, ended)
+
+
+def _over(record: RunRecord, state: State, error: RunError | None, ended: datetime) -> RunRecord:
     steps = [
-        replace(step, state=State.CRASHED.value, ended=ended, error=error) if step in going else step
+        replace(step, state=state.value, ended=ended, error=error) if step.state == State.RUNNING else step
         for step in record.steps
     ]
-    return replace(record, state=State.CRASHED, error=error, ended=ended, steps=steps)
+    return replace(record, state=state, error=error, ended=ended, steps=steps)
 
 
 def _last_sign(record: RunRecord) -> datetime:

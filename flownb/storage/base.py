@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from flownb.errors import FlownbError, FlowNotFound, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from flownb.flow import Flow
@@ -53,6 +53,11 @@ class Storage(ABC):
     @abstractmethod
     def flows(self) -> Mapping[str, str]:
         """Name of each flow -> location of its newest version. Runs and unpickles nothing."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is there and cannot be told as a flow, in words: a cell with a name that is refused, say."""
+        return ()
 
     @abstractmethod
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:

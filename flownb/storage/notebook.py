@@ -8,12 +8,14 @@ only one that a notebook holds.
 
 from __future__ import annotations
 
+import stat
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture.saved import SavedNotebook
-from flownb.document import check_python, load_notebook
-from flownb.errors import CaptureError, DocumentError, FlowExists, StorageError
+from flownb.document import check_python, from_dict, is_document, load_notebook
+from flownb.errors import CaptureError, DocumentError, FlowExists, FlownbError, StorageError
 from flownb.files import write_atomic
 from flownb.storage.base import Storage
 from flownb.storage.notebook_cells import with_flow
@@ -21,7 +23,7 @@ from flownb.storage.reference import location, split_location
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from flownb.flow import Flow
@@ -31,7 +33,8 @@ class NotebookStorage(Storage):
     """Flows in a notebook file.
 
     For scripts and commands: it reads the saved file, and writes it atomically. The notebook that a
-    front end has open is never written by its kernel; there, `%%flow` displays the record.
+    front end has open is never written by its kernel; there, `%%flow` displays the record. A flow
+    document, too, is opened so: it holds one flow, itself.
     """
 
     kind = "notebook"
@@ -52,6 +55,8 @@ class NotebookStorage(Storage):
             status = self.path.stat()
         except OSError as error:
             raise StorageError(f"{self.path} cannot be opened: {error.strerror}") from None
+        if not stat.S_ISREG(status.st_mode):  # a pipe, say, would be waited for
+            raise StorageError(f"{self.path} cannot be opened: it is not a file")
         stamp = (status.st_mtime_ns, status.st_size)
         if self._read is None or self._read[0] != stamp:
             try:
@@ -60,8 +65,17 @@ class NotebookStorage(Storage):
             except DocumentError as error:
                 raise StorageError(str(error)) from error
             folder = self.path.absolute().parent
-            self._read = stamp, SavedNotebook(content["cells"], self.name, folder)
+            self._read = stamp, self._notebook(content, folder)
         return self._read[1]
+
+    def _notebook(self, content: dict[str, Any], folder: Path) -> SavedNotebook:
+        if not is_document(content):
+            return SavedNotebook(content["cells"], self.name, folder)
+        try:
+            document = changed(from_dict(content, self.name), folder=folder)
+        except FlownbError as error:
+            raise StorageError(str(error)) from error
+        return SavedNotebook(content["cells"], self.name, folder, document)
 
     @property
     def flows(self) -> Mapping[str, str]:
@@ -73,6 +87,11 @@ class NotebookStorage(Storage):
         notebook = self.notebook
         return {name: _location(notebook, name) for name in notebook.names}
 
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with `%%flow` lines that name no flow."""
+        return self.notebook.problems
+
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
         """Write the flow's cells, with their records, at the end of the notebook, atomically.
 
@@ -82,14 +101,16 @@ class NotebookStorage(Storage):
         if self.path.exists():
             if flow.name in self.notebook.names and not replace:
                 raise FlowExists(f"{self.name} holds a flow {flow.name} already; replace=True replaces it")
+            if self.notebook.document is not None:
+                raise StorageError(
+                    f"{self.name} is the document of one flow; name another notebook to add flows to"
+                )
             content = load_notebook(self.path)
         write_atomic(self.path, with_flow(content, flow), error=StorageError)
         return self.flows[flow.name]
 
     def get_flow(self, location: str) -> Flow:
         """Return the flow; a version other than the one that is there is refused (`FlowNotFound`)."""
-        from dataclasses import replace as changed
-
         name, version = split_location(location)
         if name not in self.notebook.names:
             raise self._not_found(name)

@@ -27,7 +27,7 @@ def open_storage(url: str | PathLike[str]) -> Storage:
     if text.startswith("flownb://"):
         text = text.removeprefix("flownb://")
     path = Path(text).expanduser()
-    if path.suffix == ".ipynb":
+    if path.suffix == ".ipynb" and "://" not in text:
         return NotebookStorage(path)
     there = "; that file is not a notebook (.ipynb)" if path.is_file() else ""
     raise StorageError(f"{text!a} is no storage that can be opened here{there}; a notebook (x.ipynb) can")

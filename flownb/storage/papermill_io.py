@@ -15,11 +15,20 @@ class FlowHandler:
 
     @classmethod
     def read(cls, path: str) -> str:
-        """Return the text of the flow document. Raises `StorageError`."""
-        from flownb.document import dumps
+        """Return the text of the flow document, which begins in the folder of its notebook.
+
+        Raises `StorageError`.
+        """
+        import json
+
+        from flownb.document import to_dict
         from flownb.storage.opening import open_flow
 
-        return dumps(open_flow(path.removeprefix(_SCHEME))[1])
+        flow = open_flow(path.removeprefix(_SCHEME))[1]
+        document = to_dict(flow)
+        if flow.folder is not None:
+            document["cells"].insert(0, _begin_in(str(flow.folder)))
+        return json.dumps(document, ensure_ascii=False)
 
     @classmethod
     def listdir(cls, path: str) -> list[str]:
@@ -43,3 +52,23 @@ class FlowHandler:
     def pretty_path(cls, path: str) -> str:
         """Return the reference as it was given."""
         return path
+
+
+def _begin_in(folder: str) -> dict[str, object]:
+    """Return the cell that takes the kernel to a folder, unless papermill was told another one (`--cwd`)."""
+    import os
+
+    source = (
+        "# A flow runs in the folder of its notebook, unless papermill was told another one (--cwd).\n"
+        f"if __import__('os').getcwd() == {os.getcwd()!r}:\n"
+        f"    __import__('os').chdir({folder!r})"
+    )
+    about = {"flownb": {"role": "folder"}}
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "folder",
+        "metadata": about,
+        "outputs": [],
+        "source": source,
+    }

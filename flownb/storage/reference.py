@@ -27,8 +27,8 @@ class Reference:
 def parse_reference(text: str) -> Reference:
     """Read `STORE#NAME[@VERSION]`; `STORE` alone names a store. Raises `StorageError`, `NameRefused`."""
     store, mark, rest = text.rpartition("#")
-    if not mark:
-        store, rest = text, ""
+    if not mark or rest.endswith(".ipynb"):  # no flow's name has a dot: the `#` is one of the file's name
+        store, mark, rest = text, "", ""
     if not store or "\0" in store:
         raise StorageError(
             f"{text!a} is not a flow reference: STORE#NAME or STORE#NAME@VERSION is wanted, "
@@ -53,4 +53,4 @@ def split_location(text: str) -> tuple[str, str | None]:
     try:
         return check_name(name), version if mark else None
     except FlownbError as error:
-        raise type(error)(f"{text!a}: {error}") from None
+        raise type(error)(f"{ascii(text)[:80]}: {error}") from None

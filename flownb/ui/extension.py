@@ -63,6 +63,9 @@ class Extension:
             return lines
         return self.notebook.transform(lines)
 
+    # IPython asks the other transforms, not this one, whether what is typed so far is a whole cell.
+    transform.has_side_effects = True  # type: ignore[attr-defined]
+
     def begin(self, line: str) -> None:
         """Capture what the running cell reads: what the rewritten first line calls."""
         self.notebook.begin(line, self.running)

@@ -120,6 +120,8 @@ class LiveNotebook:
         if info is None or not is_flow_cell(info.raw_cell):
             raise CaptureError("`%%flow` must be the first line of a cell that is run as a whole")
         cell = read_cell(info.raw_cell)
+        if cell.header.environment is not None:
+            self._check_environment(cell.header.environment)
         part = self._capture(cell, getattr(info, "cell_id", None))
         pending = _Pending(info, cell, part)
         if self._defines_only(*split_cell(info.raw_cell)):
@@ -127,10 +129,19 @@ class LiveNotebook:
         else:
             self._pending = pending
 
+    def _check_environment(self, name: str) -> None:
+        from flownb.environments.config import load_environment
+        from flownb.runs.project import Project
+
+        load_environment(Project.of(self.folder), name)
+
     def finish(self, result: ExecutionResult) -> None:
         """Keep and show what was captured, when the cell has succeeded."""
-        pending, self._pending = self._pending, None
-        if pending is None or result.info is not pending.info or not result.success:
+        pending = self._pending
+        if pending is None or result.info is not pending.info:
+            return  # a magic in the cell (%%capture) runs its body as a cell of its own
+        self._pending = None
+        if not result.success:
             return
         try:
             self._keep(pending, ran=True)

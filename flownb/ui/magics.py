@@ -6,7 +6,7 @@ import difflib
 import shlex
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flownb.errors import CaptureError, FlownbError, FlowNotFound
+from flownb.errors import CaptureError, FlownbError, FlowNotFound, RunFailed
 from flownb.ui.extension import USAGE
 from flownb.ui.live import MISPLACED
 from flownb.ui.store import LiveStorage
@@ -99,7 +99,8 @@ class FlowMagics:
             given[name] = self._value(text)
         named = options.get("--environment") or (flow.environment or {}).get("named")
         environment = load_environment(self._project, named) if named else LocalEnvironment()
-        with progress_for(notebook=True, keep=False) as on_change:
+        in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
+        with progress_for(notebook=in_notebook, keep=False) as on_change:
             run = environment.execute(
                 storage,
                 flow.location or flow.name,
@@ -110,7 +111,12 @@ class FlowMagics:
             )
         if run.state != "Success":
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
-            run.raise_for_state()
+            try:
+                run.raise_for_state()
+            except RunFailed as error:
+                raise RunFailed(
+                    f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed"
+                ) from None
         return run
 
     def runs(self, words: list[str]) -> Runs:
