@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest

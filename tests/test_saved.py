@@ -142,3 +142,18 @@ def test_features_of_the_future_hold_for_what_is_carried() -> None:
     )
     assert carried(found)[0] == "from __future__ import annotations"
     assert found.run() == {"result": {"x": "int"}}
+
+
+def test_a_misspelt_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(CaptureError, match=r"`read_co`.*did you mean `read_co2`"):
+        flow("def read_co2(): return 1", "%%flow a\nread_co()")
+
+
+def test_an_expression_too_long_to_be_read_is_told() -> None:
+    with pytest.raises(CaptureError, match=r"it\.ipynb: .*nested too deeply"):
+        flow("x = " + "-" * 800 + "1", "def f(y): return y", "z = f(" + "x + " * 3000 + "x)", "%%flow a\nz")
+
+
+def test_text_that_is_no_text_is_told() -> None:
+    with pytest.raises(CaptureError, match="not text that Python reads"):
+        flow("%%flow a\nx = '\ud800'\nx")

@@ -135,7 +135,7 @@ def read_header(line: str) -> Header:
     flow, step = _the_name(names)
     outputs = tuple(_output(name) for name in values.get("--out", "").split(",") if name.strip())
     if twice := sorted({name for name in outputs if outputs.count(name) > 1}):
-        raise CaptureError(f"`%%flow {flow}.{step}`: the output `{twice[0]}` is named twice in --out")
+        raise CaptureError(f"`%%flow {names[0]}`: the output `{twice[0]}` is named twice in --out")
     return Header(
         flow, step, outputs, values.get("--storage"), values.get("--environment"), "--define" in values
     )
@@ -163,6 +163,10 @@ def _the_name(names: list[str]) -> tuple[str, str]:
 def split_name(name: str) -> tuple[str, str]:
     """Return flow and step of `FLOW[.STEP]`; a flow of one unnamed step names it like itself."""
     flow, dot, step = name.partition(".")
+    if not flow and dot:
+        raise NameRefused(
+            f"{name[:40]!a} is no flow name: letters, digits, `_`, `-` and single spaces are allowed"
+        )
     flow = check_name(flow)
     return flow, check_name(step, "step") if dot else flow
 
@@ -231,6 +235,8 @@ def _parse(python: str, above: int) -> ast.Module:
             if error.end_lineno is not None:
                 error.end_lineno += above
         raise
+    except ValueError as error:  # a NUL, or half of a character
+        raise CaptureError(f"the cell is not text that Python reads: {error}") from error
 
 
 def _declared(leading: Leading) -> frozenset[str]:

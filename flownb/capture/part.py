@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import from_dict, to_dict
+from flownb.errors import DocumentError
 from flownb.names import find_names
 
 if TYPE_CHECKING:
@@ -60,4 +61,6 @@ def from_record(record: dict[str, Any], what: str) -> Part:
     """Read a record back. Raises `DocumentError`."""
     flow = from_dict(record, what)
     about = record["metadata"]["flownb"].get("cell", {})
-    return Part(flow, str(about.get("sha256", "")), tuple(map(str, about.get("notes", ()))))
+    if not isinstance(about, dict) or not isinstance(notes := about.get("notes", []), list):
+        raise DocumentError(f"{what} is damaged: `cell` is not an object with a list of `notes`")
+    return Part(flow, str(about.get("sha256", "")), tuple(map(str, notes)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,6 +77,11 @@ class SavedNotebook:
                 self._flows[name] = replace(assemble(name, self.parts(name)), folder=self.folder)
             except FlownbError as error:
                 raise type(error)(f"{self.what}: {error}") from error
+            except RecursionError as error:
+                raise CaptureError(
+                    f"{self.what}: a cell that {name} needs is nested too deeply to be read; "
+                    "split its longest expression into several"
+                ) from error
         return self._flows[name]
 
     @cached_property
@@ -116,9 +122,12 @@ class SavedNotebook:
         elsewhere = {name for other in indices if other != index for name in self._read(other).step.binds}
         left = sorted(missing - elsewhere - cell.names.binds - provided - PROVIDED)
         if left and not any(statement.stars for statement in statements):
+            known = [name for name in self._slicer.names if name not in left]
+            near = difflib.get_close_matches(left[0], known, 1)
+            hint = f"did you mean `{near[0]}`? If not, " if near else ""
             raise CaptureError(
                 f"{cell.where} reads `{left[0]}`, which no cell of the notebook binds; "
-                "mend the cell, or run it in a notebook where the name has a value"
+                f"{hint}mend the cell, or run it in a notebook where the name has a value"
             )
         closure = list(_carried(statements, wanted, missing, self.folder))
         if any(entry.how == "definition" for entry in closure):

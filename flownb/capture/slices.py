@@ -152,6 +152,11 @@ class Slicer:
             seen.add(one)
         return {changed for changed in done if self._may_change(changed)}
 
+    @property
+    def names(self) -> list[str]:
+        """All names that the cells bind or change, sorted."""
+        return sorted(self._makers)
+
     def binds_above(self, name: str, cell: int) -> bool:
         """Whether a statement in the cells above `cell` binds `name`, or all the names of a module."""
         own = any(s.cell < cell for s in self._makers.get(name, ()))
