@@ -254,14 +254,26 @@ def test_another_extensions_magic_is_left_alone(project: Path) -> None:
         ("%flow show ", ["alpha"]),
         ("%flow run al", ["alpha"]),
         ("%flow run alpha co", ["count="]),
+        ("%flow run alpha kind=", ["kind=big", "kind=small"]),
+        ("%flow run alpha --environment ni", ["night"]),
+        ("%flow run alpha --environment=ni", ["--environment=night"]),
+        ("%flow logs l", ["last"]),
         ("%%flow ", ["alpha"]),
+        ("%%flow alpha.", ["alpha.alpha"]),
         ("%%flow alpha --o", ["--out"]),
+        ("%%flow alpha --storage sh", ["shelf.ipynb"]),
         ("%%flow alpha --out to\ntotal = 1\ntop = 2", ["top", "total"]),
         ("%%flow alpha --out total,\ntotal = 1\ntop = 2", ["total,top"]),
+        ("%%flow alpha --out=to\ntotal = 1", ["--out=total"]),
     ],
 )
-def test_completion_offers_what_may_follow(notebook: Shell, text: str, expected: list[str]) -> None:
-    notebook.ok("%%flow alpha\ncount: int = 1\nx = count")
+def test_completion_offers_what_may_follow(
+    notebook: Shell, project: Path, text: str, expected: list[str]
+) -> None:
+    (project / "flownb.toml").write_text('[environments.night]\ntype = "local"\n')
+    (project / "shelf.ipynb").touch()
+    notebook.ok("from typing import Literal")
+    notebook.ok('%%flow alpha\ncount: int = 1\nkind: Literal["big", "small"] = "big"\nx = count')
     position = len(text.partition("\n")[0])
     with_provisional = notebook.shell.Completer.completions(text, position)
     import warnings

@@ -1,59 +1,92 @@
-"""Completion behind `%flow` and `%%flow`: commands, options, flows, parameters, names that a cell binds."""
+"""Completion behind `%flow` and `%%flow`: whatever can be named there, from commands to outputs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture.cell import OPTIONS
 from flownb.errors import FlownbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flownb.ui.magics import FlowMagics
 
 _WITH_FLOW = ("show", "run", "runs", "forget")
+_WITH_RUN = ("outputs", "logs")
 
 
-def candidates(
-    line: str,
-    *,
-    commands: Iterable[str],
-    flows: Iterable[str],
-    parameters: Callable[[str], Iterable[str]],
-    names: Iterable[str],
-    environments: Iterable[str] = (),
-) -> list[str]:
+@dataclass(frozen=True)
+class Offers:
+    """What can be named, each asked for only where it may stand."""
+
+    commands: Callable[[], Iterable[str]]
+    flows: Callable[[], Iterable[str]]
+    steps: Callable[[str], Iterable[str]]  #: of a flow
+    parameters: Callable[[str], Mapping[str, Sequence[str]]]  #: of a flow: name -> its choices, if it has any
+    names: Callable[[], Iterable[str]]  #: bound by the cell
+    environments: Callable[[], Iterable[str]]
+    stores: Callable[[], Iterable[str]]
+    runs: Callable[[], Iterable[str]]
+    outputs: Callable[[str], Iterable[str]]  #: of a run
+
+
+def candidates(line: str, offers: Offers) -> list[str]:
     """Return what may stand where the line ends, for a line that begins with `%flow` or `%%flow`.
 
-    Each candidate replaces the last word. Pure.
+    Each candidate replaces the last word.
     """
     words = line.split()
     last = "" if line[-1:].isspace() else words.pop()
     magic, given = words[0], words[1:]
-    if given[-1:] == ["--environment"]:
-        found: Iterable[str] = environments
+    option, mark, _ = last.partition("=")
+    if option in ("--environment", "--storage", "--out") and mark:
+        found: Iterable[str] = [f"{option}={value}" for value in _values(option, last, offers)]
+    elif given and given[-1] in ("--environment", "--storage", "--out"):
+        found = _values(given[-1], last, offers)
     elif magic.startswith("%%"):
-        found = _for_cell(given, last, flows, names)
-    elif not given:
-        found = commands
-    elif given[0] in _WITH_FLOW and len(given) == 1:
-        found = flows
-    elif given[0] == "run":
-        found = [*(f"{name}=" for name in parameters(given[1])), "--environment"]
+        found = _for_cell(given, last, offers)
     else:
-        found = ()
+        found = _for_line(given, last, offers)
     return sorted(word for word in found if word.startswith(last) and word != last)
 
 
-def _for_cell(given: list[str], last: str, flows: Iterable[str], names: Iterable[str]) -> Iterable[str]:
-    if given[-1:] == ["--out"]:
-        before = last.rpartition(",")[0]
-        taken = before.split(",")
-        return [f"{before},{name}".lstrip(",") for name in names if name not in taken]
-    if last.startswith("-"):
-        return [option for option in OPTIONS if option not in given]
-    return [*flows] if not given else [option for option in OPTIONS if option not in given]
+def _values(option: str, last: str, offers: Offers) -> Iterable[str]:
+    if option == "--environment":
+        return offers.environments()
+    if option == "--storage":
+        return offers.stores()
+    before = last.partition("=")[2] if last.startswith("--") else last
+    taken = before.rpartition(",")[0]
+    names = [name for name in offers.names() if name not in taken.split(",")]
+    return [f"{taken},{name}" if taken else name for name in names]
+
+
+def _for_cell(given: list[str], last: str, offers: Offers) -> Iterable[str]:
+    if not given and not last.startswith("-"):
+        flow, dot, _ = last.partition(".")
+        return [f"{flow}.{step}" for step in offers.steps(flow)] if dot else offers.flows()
+    return [option for option in OPTIONS if option not in given]
+
+
+def _for_line(given: list[str], last: str, offers: Offers) -> Iterable[str]:
+    if not given:
+        return offers.commands()
+    command, rest = given[0], given[1:]
+    if command in _WITH_FLOW and not rest:
+        return offers.flows()
+    if command == "run":
+        parameters = offers.parameters(rest[0])
+        name, mark, _ = last.partition("=")
+        if mark:
+            return [f"{name}={choice}" for choice in parameters.get(name, ())]
+        return [*(f"{parameter}=" for parameter in parameters), "--environment"]
+    if command in _WITH_RUN and not rest:
+        return offers.runs()
+    if command == "outputs" and len(rest) == 1:
+        return offers.outputs(rest[0])
+    return ()
 
 
 def bound_names(cell: str) -> list[str]:
@@ -70,7 +103,10 @@ def complete(magics: FlowMagics, line: str, cell: str) -> Mapping[str, Any]:
     """Return the completions of a line, up to the cursor, as IPython's matcher interface wants them."""
     from IPython.core.completer import SimpleCompletion
 
-    found = _ask(magics, line, cell)
+    try:
+        found = candidates(line, offers_of(magics, cell))
+    except FlownbError:
+        found = []  # what cannot be read is told when it is used, not while somebody types
     return {
         "completions": [SimpleCompletion(text=word, type="magic") for word in found],
         "matched_fragment": "" if line[-1].isspace() else line.rsplit(maxsplit=1)[-1],
@@ -78,37 +114,41 @@ def complete(magics: FlowMagics, line: str, cell: str) -> Mapping[str, Any]:
     }
 
 
-def _ask(magics: FlowMagics, text: str, cell: str) -> list[str]:
+def offers_of(magics: FlowMagics, cell: str) -> Offers:
+    """Return what can be named in a live notebook; `cell` is the one in which somebody types."""
     from flownb.ui.store import LiveStorage
 
     live = magics.live
     storage = LiveStorage(live)
 
-    def flows() -> list[str]:
-        try:
-            return list(storage.flows)
-        except FlownbError:
-            return live.names  # what cannot be read is told when it is used, not while typing
+    def parameters(flow: str) -> dict[str, list[str]]:
+        from flownb.parameters import describe
 
-    def parameters(name: str) -> list[str]:
-        try:
-            return [parameter.name for parameter in storage.get_flow(name).parameters]
-        except FlownbError:
-            return []
+        return {info.name: [str(c) for c in info.choices or ()] for info in describe(storage.get_flow(flow))}
 
-    def environments() -> list[str]:
-        from flownb.runs.project import Project
+    def environments() -> Iterable[str]:
+        from flownb.environments.config import environment_names
 
-        try:
-            return list(Project.of(live.folder).settings().get("environments", {}))
-        except FlownbError:
-            return []
+        return environment_names(magics.project)
 
-    return candidates(
-        text,
-        commands=magics.commands,
-        flows=flows(),
+    def runs() -> Iterable[str]:
+        from flownb.runs import Runs
+
+        return ["last", *(run.id for run in Runs.load(magics.project, limit=20))]
+
+    def outputs(run: str) -> Iterable[str]:
+        from flownb.runs import Run
+
+        return list(Run.load(magics.project, run).outputs)
+
+    return Offers(
+        commands=lambda: magics.commands,
+        flows=lambda: storage.flows,
+        steps=lambda flow: [step.name for step in storage.get_flow(flow).steps],
         parameters=parameters,
-        names=bound_names(cell) if text.startswith("%%") else (),
-        environments=environments() if "--environment" in text else (),
+        names=lambda: bound_names(cell),
+        environments=environments,
+        stores=lambda: [path.name for path in sorted(live.folder.glob("*.ipynb"))],
+        runs=runs,
+        outputs=outputs,
     )

@@ -98,7 +98,7 @@ class FlowMagics:
             name, text = parse_assignment(word)
             given[name] = self._value(text)
         named = options.get("--environment") or (flow.environment or {}).get("named")
-        environment = load_environment(self._project, named) if named else LocalEnvironment()
+        environment = load_environment(self.project, named) if named else LocalEnvironment()
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
         with progress_for(notebook=in_notebook, keep=False) as on_change:
             run = environment.execute(
@@ -125,7 +125,7 @@ class FlowMagics:
 
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
-        return Runs.load(self._project, flow=words[0] if words else None)
+        return Runs.load(self.project, flow=words[0] if words else None)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -180,7 +180,8 @@ class FlowMagics:
             raise FlownbError(f"{text}: {type(error).__name__}: {error}") from error
 
     @property
-    def _project(self) -> Any:
+    def project(self) -> Any:
+        """The project that the notebook is in."""
         from flownb.runs.project import Project
 
         return Project.of(self.live.folder)
@@ -189,15 +190,15 @@ class FlowMagics:
     def _store(self) -> Any:
         from flownb.runs.store import RecordStore
 
-        return RecordStore(self._project)
+        return RecordStore(self.project)
 
     def _run(self, text: str) -> Run:
         from flownb.runs import Run
 
-        return Run.load(self._project, text)
+        return Run.load(self.project, text)
 
     def _last_runs(self, flows: list[Flow]) -> dict[str, Any]:
-        if not self._project.records.exists():
+        if not self.project.records.exists():
             return {}
         store = self._store
         found = {flow.name: store.list(flow=flow.name, limit=1) for flow in flows}
