@@ -43,7 +43,8 @@ def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bo
     elif records:
         click.echo(runs_text(records))
     else:
-        say("no runs are recorded" + (" that are like that" if flow or state else f" in {project.resolve()}"))
+        where = f" in {project.resolve()}; those of a notebook elsewhere are in its project: --project FOLDER"
+        say("no runs are recorded" + (" that are like that" if flow or state else where))
 
 
 @click.command("logs")
