@@ -42,7 +42,7 @@ demo: $(ANY_INSTALL)
 	$(PY) -m flownb outputs last chart
 
 check: lint types
-	$(PYTEST) -m "not kernel and not browser" $(ARGS)
+	$(PYTEST) --dist loadfile -m "not kernel and not browser" $(ARGS)
 
 test: lint types browser
 	$(PYTEST) --cov --cov-report=term $(ARGS)
