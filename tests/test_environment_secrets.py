@@ -36,7 +36,8 @@ def test_an_output_that_holds_a_secret_is_not_kept(tmp_path: Path, value: object
 
 
 def test_an_array_of_texts_that_holds_a_secret_is_not_kept(tmp_path: Path) -> None:
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     record = OutputRecord.from_json(store("out", np.array(["a", VALUE] * 1000), tmp_path))
     assert Secrecy([VALUE]).output(record, tmp_path).format == "error"
 

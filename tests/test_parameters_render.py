@@ -250,9 +250,10 @@ def test_what_cannot_be_written_is_refused(value: Any, message: str) -> None:
 
 
 def test_a_table_is_refused_with_what_to_do() -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas as pd
+
     with pytest.raises(ParameterError) as caught:
-        render(pandas.DataFrame())
+        render(pd.DataFrame())
     assert str(caught.value) == (
         "a DataFrame cannot be given to a run in another process; "
         "write it to a file and give its path, or call flow.run(...)"
@@ -277,40 +278,42 @@ def test_long_integers_are_written_whole() -> None:
 
 
 def test_numpy_scalars_are_written_as_numbers() -> None:
-    numpy = pytest.importorskip("numpy")
+    import numpy as np
+
     cases = [
-        (numpy.int64(5), "5"),
-        (numpy.uint8(5), "5"),
-        (numpy.float64(0.5), "0.5"),
-        (numpy.float32(0.5), "0.5"),
-        (numpy.float64("nan"), "float('nan')"),
-        (numpy.longdouble(0.5), "0.5"),
-        (numpy.bool_(True), "True"),
-        (numpy.str_("a"), "'a'"),
-        (numpy.bytes_(b"a"), "b'a'"),
-        (numpy.complex64(1 + 2j), "complex(1.0, 2.0)"),
-        (numpy.clongdouble(1 + 2j), "complex(1.0, 2.0)"),
-        ([numpy.int8(1)], "[1]"),
+        (np.int64(5), "5"),
+        (np.uint8(5), "5"),
+        (np.float64(0.5), "0.5"),
+        (np.float32(0.5), "0.5"),
+        (np.float64("nan"), "float('nan')"),
+        (np.longdouble(0.5), "0.5"),
+        (np.bool_(True), "True"),
+        (np.str_("a"), "'a'"),
+        (np.bytes_(b"a"), "b'a'"),
+        (np.complex64(1 + 2j), "complex(1.0, 2.0)"),
+        (np.clongdouble(1 + 2j), "complex(1.0, 2.0)"),
+        ([np.int8(1)], "[1]"),
     ]
     assert [render(value) for value, _ in cases] == [written for _, written in cases]
-    for value in (numpy.datetime64("1990-01-31"), numpy.datetime64("1990-01-31T01:02:03.000000004")):
+    for value in (np.datetime64("1990-01-31"), np.datetime64("1990-01-31T01:02:03.000000004")):
         assert eval(render(value), {}) == value
-    for value in (numpy.timedelta64(5, "D"), numpy.timedelta64(5, "ns"), numpy.datetime64("NaT")):
+    for value in (np.timedelta64(5, "D"), np.timedelta64(5, "ns"), np.datetime64("NaT")):
         assert str(eval(render(value), {})) == str(value)
     with pytest.raises(ParameterError, match="an ndarray cannot"):
-        render(numpy.array([1]))
+        render(np.array([1]))
 
 
 def test_pandas_times_are_written_with_their_zone_and_nanoseconds() -> None:
-    pandas = pytest.importorskip("pandas")
-    stamp = pandas.Timestamp("1990-01-31 01:02:03.000000004")
-    assert render(pandas.Timestamp("1990-01-31"), {"pandas": "pd"}) == "pd.Timestamp('1990-01-31T00:00:00')"
-    ambiguous = pandas.Timestamp("2020-10-25 00:30", tz="UTC").tz_convert("Europe/Paris")
+    import pandas as pd
+
+    stamp = pd.Timestamp("1990-01-31 01:02:03.000000004")
+    assert render(pd.Timestamp("1990-01-31"), {"pandas": "pd"}) == "pd.Timestamp('1990-01-31T00:00:00')"
+    ambiguous = pd.Timestamp("2020-10-25 00:30", tz="UTC").tz_convert("Europe/Paris")
     for value in (stamp, stamp.tz_localize("Europe/Paris"), ambiguous, stamp.tz_localize("UTC")):
         found = eval(render(value), {})
         assert (found, str(found), str(found.tz)) == (value, str(value), str(value.tz))
-    assert eval(render(pandas.Timedelta("1 days 00:00:00.000000005")), {}).value == 86400000000005
-    assert eval(render(pandas.NaT), {}) is pandas.NaT
+    assert eval(render(pd.Timedelta("1 days 00:00:00.000000005")), {}).value == 86400000000005
+    assert eval(render(pd.NaT), {}) is pd.NaT
 
 
 _LEAVES = st.one_of(

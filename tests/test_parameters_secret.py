@@ -31,7 +31,8 @@ def test_a_secret_is_a_text_that_does_not_show_itself() -> None:
 
 
 def test_ipython_shows_it_hidden() -> None:
-    pretty = pytest.importorskip("IPython.lib.pretty")
+    from IPython.lib import pretty
+
     assert pretty.pretty({"a": Secret("hunter2")}) == "{'a': Secret('***')}"
 
 
@@ -52,7 +53,8 @@ def test_a_secret_is_not_pickled(protocol: int) -> None:
 
 
 def test_a_secret_is_not_pickled_by_cloudpickle_either() -> None:
-    cloudpickle = pytest.importorskip("cloudpickle")
+    import cloudpickle
+
     secret = Secret("hunter2")
     with pytest.raises(TypeError, match="a Secret is not pickled"):
         cloudpickle.dumps(lambda: secret)
