@@ -239,6 +239,19 @@ def test_a_damaged_record_is_told_with_its_cell(tmp_path: Path) -> None:
         NotebookStorage(path).get_flow("été")
 
 
+def test_processes_that_add_flows_to_one_notebook_at_once_lose_none(tmp_path: Path) -> None:
+    code = (
+        "import sys; from flownb import Flow, NotebookStorage; from flownb.flow import Step\n"
+        "for n in range(5):\n"
+        "    name = f'{sys.argv[2]} {n}'\n"
+        "    NotebookStorage(sys.argv[1]).add_flow(Flow(name, steps=(Step(name, 'x = 1'),)))"
+    )
+    path = str(tmp_path / "a.ipynb")
+    writers = [subprocess.Popen([sys.executable, "-c", code, path, f"writer {n}"]) for n in range(4)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
+    assert len(NotebookStorage(path).flows) == 20
+
+
 def test_a_flow_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in ("%%flow bad\nmissing", "%%flow good\n1 + 1")]
@@ -285,7 +298,7 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"nothing can be written in .*missing"):
         NotebookStorage(tmp_path / "missing" / "a.ipynb").add_flow(OTHER)
     with pytest.raises(StorageError, match="cannot be opened"):
         assert NotebookStorage(tmp_path / "missing.ipynb").flows

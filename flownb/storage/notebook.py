@@ -8,7 +8,9 @@ only one that a notebook holds.
 
 from __future__ import annotations
 
+import os
 import stat
+from contextlib import contextmanager
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +24,7 @@ from flownb.storage.notebook_cells import with_flow
 from flownb.storage.reference import location, split_location
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from flownb.flow import Flow
@@ -97,16 +98,19 @@ class NotebookStorage(Storage):
 
         The file is made where there is none. Raises `FlowExists`, `StorageError`.
         """
-        content: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-        if self.path.exists():
-            if flow.name in self.notebook.names and not replace:
-                raise FlowExists(f"{self.name} holds a flow {flow.name} already; replace=True replaces it")
-            if self.notebook.document is not None:
-                raise StorageError(
-                    f"{self.name} is the document of one flow; name another notebook to add flows to"
-                )
-            content = load_notebook(self.path)
-        write_atomic(self.path, with_flow(content, flow), error=StorageError)
+        with _alone_in(self.path.absolute().parent):
+            content: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+            if self.path.exists():
+                if flow.name in self.notebook.names and not replace:
+                    raise FlowExists(
+                        f"{self.name} holds a flow {flow.name} already; replace=True replaces it"
+                    )
+                if self.notebook.document is not None:
+                    raise StorageError(
+                        f"{self.name} is the document of one flow; name another notebook to add flows to"
+                    )
+                content = load_notebook(self.path)
+            write_atomic(self.path, with_flow(content, flow), error=StorageError)
         return self.flows[flow.name]
 
     def get_flow(self, location: str) -> Flow:
@@ -127,6 +131,28 @@ class NotebookStorage(Storage):
     def from_serialized(cls, data: Mapping[str, Any]) -> Self:
         """Open the notebook at the path again."""
         return cls(data["path"])
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, so that of two who add flows to a notebook at once none loses its own.
+
+    Raises `StorageError` where the folder is not there. Without locks (Windows) the last one to write wins.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"nothing can be written in {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _location(notebook: SavedNotebook, name: str) -> str:
