@@ -78,13 +78,7 @@ class LocalEnvironment(Environment):
         on_change: Callable[[Run], object] | None = None,
     ) -> Run:
         """Run a stored flow to its end, and return the Run; see `Environment.execute`."""
-        from flownb.parameters import validate
-
-        flow = storage.get_flow(location)
-        plan = self._plan(flow, validate(flow, parameters or {}, text=text))
-        supervisor = self._supervisor(storage, plan, asked_by)
-        supervisor.begin()
-        return supervisor.work(on_change)
+        return self._begun(storage, location, parameters, asked_by, text=text).work(on_change)
 
     def submit(
         self,
@@ -100,12 +94,7 @@ class LocalEnvironment(Environment):
 
         The end of the interpreter waits for it.
         """
-        from flownb.parameters import validate
-
-        flow = storage.get_flow(location)
-        plan = self._plan(flow, validate(flow, parameters or {}, text=text))
-        supervisor = self._supervisor(storage, plan, asked_by)
-        supervisor.begin()
+        supervisor = self._begun(storage, location, parameters, asked_by, text=text)
         run = supervisor.run
         threading.Thread(target=supervisor.work, args=(on_change,), name=f"flownb-{run.id}").start()
         return run
@@ -143,6 +132,24 @@ class LocalEnvironment(Environment):
 
         supervisors = [self._supervisor(storage, plan, asked_by) for plan in plans]
         return _run_all(supervisors, parallel or os.cpu_count() or 1, tell if on_change is not None else None)
+
+    def _begun(
+        self,
+        storage: Storage,
+        location: str,
+        parameters: Mapping[str, Any] | None,
+        asked_by: str,
+        *,
+        text: bool,
+    ) -> Supervisor:
+        """Return the supervisor of a run that has been checked and recorded, and has yet to do its work."""
+        from flownb.parameters import validate
+
+        flow = storage.get_flow(location)
+        plan = self._plan(flow, validate(flow, parameters or {}, text=text))
+        supervisor = self._supervisor(storage, plan, asked_by)
+        supervisor.begin()
+        return supervisor
 
     def _plan(self, flow: Flow, values: dict[str, Any]) -> Plan:
         """Check all that can be checked before anything starts."""
