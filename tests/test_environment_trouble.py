@@ -112,7 +112,9 @@ def test_a_supervisor_that_is_interrupted_cancels_and_says_so(
     assert told == "Cancelled\nCancelled: the run was cancelled\n"
     assert errors == ""
     assert (project / "exited").read_text() == "Cancelled"
-    assert not [pid for pid in pids_in(project) if lives(pid)]
+    poll(
+        lambda: not [pid for pid in pids_in(project) if lives(pid)], 5, what="the end of all that was started"
+    )
     notebook = nbformat.read(Run.load(Project.of(project)).notebook, as_version=4)
     assert notebook.cells[-1].outputs[-1].ename == "Cancelled"
     assert "KeyboardInterrupt" in [output.get("ename") for output in notebook.cells[-1].outputs]
