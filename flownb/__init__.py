@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from flownb.flow import Flow
     from flownb.parameters import Secret
     from flownb.runs import Run, Runs
-    from flownb.storage import NotebookStorage, Storage, open_storage
+    from flownb.storage import DirectoryStorage, GitStorage, NotebookStorage, Storage, open_storage
 
 __all__ = [
+    "DirectoryStorage",
     "Environment",
     "Flow",
     "FlownbError",
+    "GitStorage",
     "LocalEnvironment",
     "NotebookStorage",
     "Run",
@@ -37,9 +39,11 @@ __all__ = [
 ]
 
 _PLACES = {
+    "DirectoryStorage": "flownb.storage",
     "Environment": "flownb.environments",
     "FlownbError": "flownb.errors",
     "Flow": "flownb.flow",
+    "GitStorage": "flownb.storage",
     "LocalEnvironment": "flownb.environments",
     "NotebookStorage": "flownb.storage",
     "Run": "flownb.runs",

@@ -7,6 +7,11 @@ mistake can mend it from the words alone.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class FlownbError(Exception):
     """The base of every error that flownb raises on purpose."""
@@ -45,6 +50,21 @@ class FlowNotFound(StorageError):
 
 class FlowExists(StorageError):
     """A storage holds a flow of that name already, and replacing it was not asked for."""
+
+
+class FlowConflict(StorageError):
+    """A flow was changed here and, differently, at the remote; nothing was changed by saying so.
+
+    `conflicts` has one entry a flow, with both versions: see `flownb.storage.git.reapply.Conflict`.
+    """
+
+    def __init__(self, message: str, conflicts: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.conflicts = tuple(conflicts)
+
+
+class NotTrusted(StorageError):
+    """A flow of a storage that came from elsewhere was to run, and its user has not trusted that storage."""
 
 
 class EnvironmentRefused(FlownbError):

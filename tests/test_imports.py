@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).parent.parent / "flownb"
 LAYERS = (
     "__main__",
     "cli",
+    "testing",
     "ui",
     "agent",
     "environments",
@@ -52,6 +53,7 @@ HEAVY = (
     "apprise",
     "click",
     "cloudpickle",
+    "fsspec",
     "ipykernel",
     "ipywidgets",
     "jupyter_client",

@@ -127,7 +127,7 @@ def test_a_notebook_of_this_machine_has_no_runner_for_another(storage: Storage) 
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(StorageError, match="'tape'; there are notebook"):
+    with pytest.raises(StorageError, match="'tape'; there are directory, git, notebook"):
         Storage.deserialize({"kind": "tape"})
 
 
@@ -239,6 +239,7 @@ def test_a_damaged_record_is_told_with_its_cell(tmp_path: Path) -> None:
         NotebookStorage(path).get_flow("été")
 
 
+@pytest.mark.kernel
 def test_processes_that_add_flows_to_one_notebook_at_once_lose_none(tmp_path: Path) -> None:
     code = (
         "import sys; from flownb import Flow, NotebookStorage; from flownb.flow import Step\n"
@@ -336,7 +337,7 @@ def test_a_reference_names_store_flow_and_version(text: str, expected: tuple[Any
         "a.ipynb#x@--upload-pack=touch",
         "a.ipynb#../x",
         "a\0b#x",
-        "a#x@b c",
+        "a#x@b\tc",
     ],
 )
 def test_what_is_no_reference_is_refused(text: str) -> None:

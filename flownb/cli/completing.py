@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     import click
 
 _RUNS_OFFERED = 20
+_VERSIONS_OFFERED = 20
 
 
 def complete_reference(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - click's signature
-    """Offer files before the `#`, the flows of the store behind it."""
-    store, mark, _ = incomplete.rpartition("#")
+    """Offer files before the `#`, the flows of the store behind it, and versions behind the `@`.
+
+    Only a store on this machine is asked: completion waits for no network.
+    """
+    if incomplete.startswith("@") and (first := ctx.params.get("old")):  # `diff REF @VERSION`
+        return _versions(first.partition("@")[0] + incomplete, shown_from=first.partition("@")[0])
+    store, mark, rest = incomplete.rpartition("#")
     if not mark:
         return [CompletionItem(incomplete, type="file")]
+    if not Path(store).expanduser().exists():
+        return []
+    if "@" in rest:
+        return _versions(incomplete)
     from flownb.storage import open_storage
 
     try:
@@ -31,6 +41,29 @@ def complete_reference(ctx: click.Context, param: click.Parameter, incomplete: s
     except (FlownbError, OSError):
         return []
     return _matching([f"{store}#{name}" for name in names], incomplete)
+
+
+def _versions(text: str, *, shown_from: str = "") -> list[CompletionItem]:
+    """Offer the newest versions of the flow in `STORE#NAME@...`, each with when and by whom it was made."""
+    from flownb.runs.markup import visible
+    from flownb.storage.naming import named
+    from flownb.ui.versions import short_version
+
+    reference = text.rpartition("@")[0]
+    if not Path(reference.rpartition("#")[0]).expanduser().exists():
+        return []
+    try:
+        flow = named(reference)
+        versions = flow.storage.history(flow.name)[:_VERSIONS_OFFERED]
+    except (FlownbError, OSError):
+        return []
+    found = []
+    for version in versions:
+        word = f"{reference}@{short_version(version.id)}"
+        if word.startswith(text) and not version.removed:
+            when = f"{version.when:%Y-%m-%d %H:%M} " if version.when else ""
+            found.append(CompletionItem(word[len(shown_from) :], help=when + visible(version.who)))
+    return found
 
 
 def complete_assignment(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from flownb.cli.printing import print_json, say
 
 if TYPE_CHECKING:
     from flownb.flow import Flow
+    from flownb.storage import Storage
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 _reference = click.argument("reference", metavar="REF", shell_complete=complete_reference)
@@ -23,18 +25,12 @@ _reference = click.argument("reference", metavar="REF", shell_complete=complete_
 def list_command(store: str, *, as_json: bool) -> int:
     """List the flows of STORE, such as a notebook file: parameters, steps, outputs, last run."""
     from flownb.cli.looking import last_runs
-    from flownb.errors import FlownbError, RecordError
+    from flownb.errors import RecordError
     from flownb.runs.markup import visible
     from flownb.storage import open_storage
 
     storage = open_storage(store)
-    flows: list[Flow] = []
-    problems: dict[str, str] = {}
-    for name, location in storage.flows.items():
-        try:
-            flows.append(storage.get_flow(location))
-        except FlownbError as error:
-            problems[name] = str(error)
+    flows, problems = _flows_of(storage)
     last = {}
     try:
         last = last_runs(flows)
@@ -105,6 +101,23 @@ def params_command(reference: str, *, as_json: bool) -> None:
 def version_command() -> None:
     """Print the version."""
     click.echo(f"flownb {__version__}")
+
+
+def _flows_of(storage: Storage) -> tuple[list[Flow], dict[str, str]]:
+    """Return the flows of a storage, and what is wrong with those that cannot be read, by name."""
+    from flownb.errors import FlownbError
+
+    if hasattr(storage, "get_flows"):  # many at once, where all can be read
+        with suppress(FlownbError):
+            return list(storage.get_flows()), {}
+    flows: list[Flow] = []
+    problems: dict[str, str] = {}
+    for name, location in storage.flows.items():
+        try:
+            flows.append(storage.get_flow(location))
+        except FlownbError as error:
+            problems[name] = str(error)
+    return flows, problems
 
 
 def flow_json(flow: Flow, store: str) -> dict[str, Any]:

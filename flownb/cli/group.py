@@ -30,10 +30,20 @@ _COMMANDS = {
     "list": ("flownb.cli.flows", "List the flows of a storage."),
     "show": ("flownb.cli.flows", "Show what a flow takes, does, carries and gives."),
     "params": ("flownb.cli.flows", "Show the parameters of a flow."),
+    "history": ("flownb.cli.versions", "Show the versions of a flow: when, who, what changed, their runs."),
+    "diff": ("flownb.cli.versions", "Show how two flows, or two versions of one, differ."),
+    "restore": ("flownb.cli.versions", "Make an old version of a flow the newest."),
+    "tag": ("flownb.cli.versions", "Give a version of a flow a name."),
+    "remove": ("flownb.cli.versions", "Remove a flow from its store; its versions stay in the history."),
+    "copy": ("flownb.cli.sharing", "Copy a flow, or all of a store, into another store."),
+    "push": ("flownb.cli.sharing", "Send a Git store's flows to its remote."),
+    "pull": ("flownb.cli.sharing", "Take over what others pushed to a Git store's remote."),
+    "trust": ("flownb.cli.trusting", "Let the flows of a store that came from elsewhere run."),
     "runs": ("flownb.cli.history", "List the runs of this project, the newest first."),
     "logs": ("flownb.cli.history", "Print the log of a run."),
     "outputs": ("flownb.cli.history", "Show the outputs of a run, print one, or copy them out."),
     "cancel": ("flownb.cli.history", "Cancel a run that has not ended."),
+    "doctor": ("flownb.cli.doctor", "Show whether runs work here, and how."),
     "version": ("flownb.cli.flows", "Print the version."),
 }
 
@@ -126,8 +136,9 @@ def _shown(message: str) -> str:
 def main() -> None:
     """Turn notebook cells into flows that run again.
 
-    A flow is named by a reference, STORE#NAME[@VERSION]: `analysis.ipynb#sales`. Where the store has
-    one flow only, its file alone will do.
+    A flow is named by a reference, STORE#NAME[@VERSION]: `analysis.ipynb#sales`, `.#sales@yesterday` in
+    the Git repository here, `s3://bucket/flows#sales`. Where the store has one flow only, the store alone
+    will do.
 
     Completion in the shell: eval "$(_FLOWNB_COMPLETE=bash_source flownb)" (or zsh_source, fish_source).
     """

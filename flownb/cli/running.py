@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,11 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole run."
 )
+@click.option("--memory", metavar="SIZE", help='What the flow may take, such as "2 GB".')
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="A label of the run; may come again.")
+@click.option(
+    "--trust", "trusted", is_flag=True, help="Run it this once, though its store came from elsewhere."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record as JSON for machines.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run's id.")
 def run_command(
@@ -57,7 +62,9 @@ def run_command(
     environment: str | None,
     engine: str | None,
     timeout: float | None,
+    memory: str | None,
     labels: Sequence[str],
+    trusted: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -67,14 +74,17 @@ def run_command(
     """
     from flownb.cli.looking import project_of
     from flownb.storage import open_flow
+    from flownb.storage.trust import allow_once
 
+    threading.Thread(target=_import_nbformat, name="flownb-import").start()
     storage, flow = open_flow(reference)
     given = given_values(file, assignments)
-    chosen = {"engine": engine, "timeout": timeout, "labels": labels or None}
+    chosen = {"engine": engine, "timeout": timeout, "memory": memory, "labels": labels or None}
     options = {option: value for option, value in chosen.items() if value is not None}
     project = project_of(flow)
     place = _environment(project, flow, environment, options)
-    with _stops_like_an_interrupt(), _progress(quiet=quiet) as on_change:
+    allowed = allow_once(storage) if trusted else nullcontext()
+    with allowed, _stops_like_an_interrupt(), _progress(quiet=quiet) as on_change:
         run = place.execute(
             storage,
             flow.location or flow.name,
@@ -90,6 +100,21 @@ def run_command(
     else:
         _print_run(run)
     return _status(run, project)
+
+
+def _import_nbformat() -> None:
+    """Import what each run needs, while other things are looked at, and without what it does not need.
+
+    Where `rfc3987_syntax` is installed, jsonschema imports it with its grammar, for a check of addresses that
+    nbformat makes no use of: six times the rest.
+    """
+    grammar = "rfc3987_syntax"
+    if grammar not in sys.modules:
+        sys.modules[grammar] = None  # type: ignore[assignment]  # so the import system marks what is missing
+        try:
+            import nbformat  # noqa: F401
+        finally:
+            del sys.modules[grammar]
 
 
 def given_values(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:

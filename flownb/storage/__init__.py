@@ -10,27 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flownb.storage.base import EnvRunner, Runner, Storage
+    from flownb.storage.directory import DirectoryStorage
+    from flownb.storage.git import GitStorage
     from flownb.storage.notebook import NotebookStorage
     from flownb.storage.opening import open_flow, open_storage
     from flownb.storage.reference import Reference, parse_reference
+    from flownb.storage.versions import Version
 
 __all__ = [
+    "DirectoryStorage",
     "EnvRunner",
+    "GitStorage",
     "NotebookStorage",
     "Reference",
     "Runner",
     "Storage",
+    "Version",
     "open_flow",
     "open_storage",
     "parse_reference",
 ]
 
 _MODULES = {
+    "DirectoryStorage": "directory",
     "EnvRunner": "base",
+    "GitStorage": "git",
     "NotebookStorage": "notebook",
     "Reference": "reference",
     "Runner": "base",
     "Storage": "base",
+    "Version": "versions",
     "open_flow": "opening",
     "open_storage": "opening",
     "parse_reference": "reference",

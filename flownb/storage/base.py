@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from flownb.flow import Flow
+    from flownb.storage.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,14 @@ class Runner:
     """Runs one stored flow here and now."""
 
     flow: Flow
+    storage: Storage | None = None  #: where it was read from
 
     def run(self, **parameters: Any) -> dict[str, Any]:
-        """Run it in this process and return its outputs; see `Flow.run`."""
+        """Run it in this process and return its outputs; see `Flow.run`. Raises `NotTrusted`."""
+        from flownb.storage import trust
+
+        if self.storage is not None:
+            trust.require(self.storage, self.flow.location)
         return self.flow.run(**parameters)
 
 
@@ -63,7 +69,8 @@ class Storage(ABC):
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
         """Keep a flow and return its location.
 
-        Raises `FlowExists` for a name that is there, unless `replace`, which adds a new version.
+        Raises `FlowExists` for a name that is there, unless `replace`, which adds a new version; where
+        the newest has the same content, there is no new one, and its location is returned.
         """
 
     @abstractmethod
@@ -82,7 +89,8 @@ class Storage(ABC):
     def get_env_runner(self, location: str) -> EnvRunner:
         """Return a command and environment variables that run the flow on another machine (PIN-7).
 
-        Called by environments that start containers and remote jobs. Raises `StorageError` for a
+        Called by environments that start containers and remote jobs, after `trust.require`: the command
+        trusts the pinned version there, as whoever launches it has decided here. Raises `StorageError` for a
         storage that another machine cannot reach; kinds that can be reached override it.
         """
         raise StorageError(
@@ -92,7 +100,51 @@ class Storage(ABC):
 
     def get_runner(self, location: str) -> Runner:
         """Return a runner for the flow at `NAME[@VERSION]`. Raises `FlowNotFound`."""
-        return Runner(self.get_flow(location))
+        return Runner(self.get_flow(location), self)
+
+    @property
+    def identity(self) -> str:
+        """Which store this is, as one text: people trust a store by it."""
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def origin(self) -> str | None:
+        """The URL that the flows came from, where they came from elsewhere; None for the user's own."""
+        return None
+
+    def origin_of(self, location: str) -> str | None:
+        """Return where a version came from, where it came from elsewhere; by default what `origin` says."""
+        del location
+        return self.origin
+
+    def resolve(self, location: str) -> str:
+        """Return the pinned location, `NAME@VERSION`, that `get_flow` reads. Raises `FlowNotFound`."""
+        return self.get_flow(location).location or location
+
+    def history(self, name: str) -> Sequence[Version]:
+        """Return the versions of a flow, newest first. Raises `FlowNotFound`.
+
+        A storage that keeps only the newest version returns that one.
+        """
+        from flownb.storage.versions import Version
+
+        flow = self.get_flow(name)
+        return [Version(flow.version, flow.location or name, None, digest=flow.digest)]
+
+    def restore(self, location: str) -> str:
+        """Make an old version the newest again and return its new location. Raises `FlowNotFound`."""
+        return self.add_flow(self.get_flow(location), replace=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a flow, so that `flows` no longer has it; kinds that keep versions keep its old ones."""
+        raise StorageError(f"{self.name} cannot remove {name}: a storage of the kind {self.kind} does not")
+
+    def tag(self, location: str, tag: str) -> None:
+        """Give a version a name of its own, `tag`, which is then taken behind the @."""
+        raise StorageError(
+            f"{location} of {self.name} cannot be tagged {tag!a}: "
+            f"a storage of the kind {self.kind} has no tags"
+        )
 
     def build(self) -> Self:
         """Make durable and check: load every flow back and compare digests; return the storage.
@@ -127,7 +179,7 @@ class Storage(ABC):
         """Make a storage again from what `serialize` gave. Raises `StorageError`."""
         from flownb.storage.opening import kinds
 
-        kind = data.get("kind")
+        kind = data.get("kind", "")
         if kind not in kinds():
             raise StorageError(
                 f"there is no storage of the kind {kind!a}; there are {', '.join(sorted(kinds()))}"

@@ -19,6 +19,7 @@ from flownb.capture.saved import SavedNotebook
 from flownb.document import check_python, from_dict, is_document, load_notebook
 from flownb.errors import CaptureError, DocumentError, FlowExists, FlownbError, StorageError
 from flownb.files import write_atomic
+from flownb.flow import check_name
 from flownb.storage.base import Storage
 from flownb.storage.notebook_cells import with_flow
 from flownb.storage.reference import location, split_location
@@ -96,8 +97,9 @@ class NotebookStorage(Storage):
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
         """Write the flow's cells, with their records, at the end of the notebook, atomically.
 
-        The file is made where there is none. Raises `FlowExists`, `StorageError`.
+        The file is made where there is none. Raises `FlowExists`, `NameRefused`, `StorageError`.
         """
+        check_name(flow.name)
         with _alone_in(self.path.absolute().parent):
             content: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
             if self.path.exists():

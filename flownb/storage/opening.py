@@ -2,35 +2,205 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flownb.errors import FlowNotFound, StorageError
-from flownb.storage.notebook import NotebookStorage
+from flownb.storage.base import Storage
+from flownb.storage.directory_options import scheme_of, shown_url
 from flownb.storage.reference import Reference, location, parse_reference
 
 if TYPE_CHECKING:
-    from os import PathLike
+    from importlib.metadata import EntryPoint
 
     from flownb.flow import Flow
-    from flownb.storage.base import Storage
+
+#: entry points of other distributions: the word for a kind of storage -> its class
+GROUP = "flownb.storage"
+
+_OWN = {
+    "directory": "flownb.storage.directory:DirectoryStorage",
+    "git": "flownb.storage.git:GitStorage",
+    "notebook": "flownb.storage.notebook:NotebookStorage",
+}
+_GIT_SCHEMES = ("ssh", "git")
+_DIRECTORY_SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory", "file")
+#: `user@host:path`, as ssh and git take it
+_SCP = re.compile(r"[\w.~+-]+@[\w.-]+:(?!//).+")
+#: seconds in which a web server must have said whether it serves a Git repository
+_PROBE_TIMEOUT = 30.0
 
 
-def kinds() -> dict[str, type[Storage]]:
-    """Return the kinds of storage by the word that `serialize()` gives them."""
-    return {cls.kind: cls for cls in (NotebookStorage,)}
+def kinds() -> Mapping[str, type[Storage]]:
+    """Return the kinds of storage by the word that `serialize()` gives them; loaded as they are asked for.
+
+    Other distributions add kinds through the entry point group `flownb.storage`. Where such a class has
+    `from_url(url)`, `open_storage("KIND://...")` calls it.
+    """
+    return _Kinds()
+
+
+class _Kinds(Mapping[str, type[Storage]]):
+    """Our own kinds, which none replaces, then those of other distributions; one broken hides no other."""
+
+    def __getitem__(self, kind: str) -> type[Storage]:
+        if kind in _OWN:
+            module, _, name = _OWN[kind].partition(":")
+            cls: type[Storage] = getattr(import_module(module), name)
+            return cls
+        for entry in _others():
+            if entry.name == kind:
+                return _loaded(entry)
+        raise KeyError(kind)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*_OWN, *(entry.name for entry in _others())]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in _OWN or any(entry.name == kind for entry in _others())
+
+
+def _others() -> list[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=GROUP))
+
+
+def _loaded(entry: EntryPoint) -> type[Storage]:
+    whose = f" of {entry.dist.name}" if entry.dist else ""
+    try:
+        cls = entry.load()
+    except Exception as error:
+        raise StorageError(
+            f"the kind of storage {entry.name!a}{whose} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    if not (isinstance(cls, type) and issubclass(cls, Storage) and getattr(cls, "kind", None) == entry.name):
+        raise StorageError(f"{entry.value}{whose} is no Storage of the kind {entry.name!a}")
+    return cls
 
 
 def open_storage(url: str | PathLike[str]) -> Storage:
-    """Open the storage that a path or URL names. Raises `StorageError` saying what can be opened."""
-    text = str(url)
-    if text.startswith("flownb://"):
-        text = text.removeprefix("flownb://")
+    """Open the storage that a path or URL names. Raises `StorageError` saying what can be opened.
+
+    - `x.ipynb`: a notebook
+    - `git` (the repository of this folder), a folder in a repository, a path or URL that ends with `.git`,
+      `user@host:path`, `ssh://`, `git://`, `git+URL`: a Git repository
+    - another folder, one to be made (`flows/`), `dir:PATH`, `file://`, `s3://`, `gs://`, `az://`, `abfs://`,
+      `memory://`: a directory
+    - `http://`, `https://`: a Git repository where one answers, else a directory that is read only
+    - `KIND://...`: a kind of another distribution (`kinds`)
+    """
+    if isinstance(url, PathLike):
+        return _open_path(str(url))
+    text = url.removeprefix("flownb://")
+    scheme = scheme_of(text)
+    if text == "git":
+        return _git(".")
+    if text.startswith("git+") or scheme in _GIT_SCHEMES or (not scheme and _SCP.fullmatch(text)):
+        return _git(text)
+    if text.startswith("dir:"):
+        return _directory(text.removeprefix("dir:"))
+    if not scheme:
+        return _open_path(text)
+    if text.rstrip("/").endswith(".git"):
+        return _git(text)
+    if scheme in _DIRECTORY_SCHEMES:
+        return _directory(text)
+    if scheme in ("http", "https") and not text.endswith(".ipynb"):
+        return _git(text) if _is_git_server(text) else _directory(text)
+    if scheme in kinds():
+        return _of_other(kinds()[scheme], text)
+    raise _refused(shown_url(text))
+
+
+def _open_path(text: str) -> Storage:
+    """Open what a path names; no Git is called for it."""
+    if not text or "\0" in text:
+        raise _refused(text)
     path = Path(text).expanduser()
-    if path.suffix == ".ipynb" and "://" not in text:
+    if path.suffix == ".ipynb":
+        from flownb.storage.notebook import NotebookStorage
+
         return NotebookStorage(path)
-    there = "; that file is not a notebook (.ipynb)" if path.is_file() else ""
-    raise StorageError(f"{text!a} is no storage that can be opened here{there}; a notebook (x.ipynb) can")
+    if path.suffix == ".git" or (path.is_dir() and _in_repository(path)):
+        return _git(text)
+    if path.is_dir():
+        return _directory(text)
+    if text.endswith("/") and not path.exists():
+        if _in_repository(path):  # once it is there, the same words would open the repository
+            raise StorageError(
+                f"{text!a} would be a folder in a Git repository: say dir:{text} to keep flows in that "
+                "folder, or git to keep them in the repository"
+            )
+        return _directory(text)
+    raise _refused(text, "; that file is not a notebook (.ipynb)" if path.is_file() else "")
+
+
+def _in_repository(path: Path) -> bool:
+    """Whether a folder lies in a Git repository, or is a bare one; told from the names of files."""
+    folder = path.absolute()
+    return any(
+        (parent / ".git").exists()
+        or ((parent / "HEAD").is_file() and (parent / "objects").is_dir() and (parent / "refs").is_dir())
+        for parent in (folder, *folder.parents)
+    )
+
+
+def _is_git_server(url: str) -> bool:
+    """Ask a web server for a Git repository's refs. Where no git is installed, it serves none for us."""
+    from flownb.storage.git.addresses import parse_address
+    from flownb.storage.git.command import Git
+
+    address = parse_address(url)
+    try:
+        done = Git().network(
+            *("ls-remote", "--", address.url, "HEAD"),
+            timeout=_PROBE_TIMEOUT,
+            check=False,
+            env=address.variables(),
+            cwd=Path(os.path.abspath(os.sep)),  # in no repository, whose settings would hold
+        )
+    except StorageError:
+        return False
+    return done.code == 0
+
+
+def _git(url: str) -> Storage:
+    from flownb.storage.git import GitStorage
+
+    return GitStorage(url)
+
+
+def _directory(url: str) -> Storage:
+    from flownb.storage.directory import DirectoryStorage
+
+    return DirectoryStorage(url)
+
+
+def _of_other(cls: type[Storage], url: str) -> Storage:
+    from_url = getattr(cls, "from_url", None)
+    if from_url is None:
+        raise StorageError(
+            f"{shown_url(url)!a} cannot be opened by its URL: {cls.__name__} has no from_url; "
+            f"make one in Python: {cls.__name__}(...)"
+        )
+    storage: Storage = from_url(url)
+    return storage
+
+
+def _refused(text: str, why: str = "") -> StorageError:
+    return StorageError(
+        f"{text!a} is no storage that can be opened here{why}; a notebook (x.ipynb) can, a Git repository "
+        "(git, a folder in it, its URL), a folder (flows/, dir:flows), and a bucket (s3://bucket/flows)"
+    )
 
 
 def open_flow(reference: str | Reference) -> tuple[Storage, Flow]:

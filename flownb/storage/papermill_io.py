@@ -17,14 +17,16 @@ class FlowHandler:
     def read(cls, path: str) -> str:
         """Return the text of the flow document, which begins in the folder of its notebook.
 
-        Raises `StorageError`.
+        Raises `StorageError`; `NotTrusted` for a storage that came from elsewhere.
         """
         import json
 
         from flownb.document import to_dict
+        from flownb.storage import trust
         from flownb.storage.opening import open_flow
 
-        flow = open_flow(path.removeprefix(_SCHEME))[1]
+        storage, flow = open_flow(path.removeprefix(_SCHEME))
+        trust.require(storage, flow.location)
         document = to_dict(flow)
         if flow.folder is not None:
             document["cells"].insert(0, _begin_in(str(flow.folder)))

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from flownb.ui.magics import FlowMagics
 
-_WITH_FLOW = ("show", "run", "runs", "forget")
+_WITH_FLOW = ("show", "run", "runs", "forget", "history", "diff", "restore")
+_WITH_VERSION = ("show", "run", "diff", "restore")
 _WITH_RUN = ("outputs", "logs")
+_OPTIONS = ("--environment", "--storage", "--out", "--take")
+_VERSIONS_OFFERED = 20
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Offers:
     stores: Callable[[], Iterable[str]]
     runs: Callable[[], Iterable[str]]
     outputs: Callable[[str], Iterable[str]]  #: of a run
+    versions: Callable[[str], Iterable[str]] = lambda _: ()  #: of a flow, newest first
 
 
 def candidates(line: str, offers: Offers) -> list[str]:
@@ -41,9 +45,9 @@ def candidates(line: str, offers: Offers) -> list[str]:
     last = "" if line[-1:].isspace() else words.pop()
     magic, given = words[0], words[1:]
     option, mark, _ = last.partition("=")
-    if option in ("--environment", "--storage", "--out") and mark:
+    if option in _OPTIONS and mark:
         found: Iterable[str] = [f"{option}={value}" for value in _values(option, last, offers)]
-    elif given and given[-1] in ("--environment", "--storage", "--out"):
+    elif given and given[-1] in _OPTIONS:
         found = _values(given[-1], last, offers)
     elif magic.startswith("%%"):
         found = _for_cell(given, last, offers)
@@ -55,6 +59,8 @@ def candidates(line: str, offers: Offers) -> list[str]:
 def _values(option: str, last: str, offers: Offers) -> Iterable[str]:
     if option == "--environment":
         return offers.environments()
+    if option == "--take":
+        return ("ours", "theirs")
     if option == "--storage":
         return offers.stores()
     before = last.partition("=")[2] if last.startswith("--") else last
@@ -74,14 +80,22 @@ def _for_line(given: list[str], last: str, offers: Offers) -> Iterable[str]:
     if not given:
         return offers.commands()
     command, rest = given[0], given[1:]
-    if command in _WITH_FLOW and not rest:
+    if command in _WITH_VERSION and "@" in last and len(rest) < (2 if command == "diff" else 1):
+        flow = last.partition("@")[0] or (rest[0].partition("@")[0] if rest else "")
+        start = last.partition("@")[0]
+        return [f"{start}@{version}" for version in offers.versions(flow)]
+    if command in _WITH_FLOW and (not rest or (command == "diff" and len(rest) == 1)):
         return offers.flows()
+    if command == "storage" and not rest:
+        return ["git", "notebook", *offers.stores()]
+    if command == "pull":
+        return ["--take"]
     if command == "run":
         parameters = offers.parameters(rest[0])
         name, mark, _ = last.partition("=")
         if mark:
             return [f"{name}={choice}" for choice in parameters.get(name, ())]
-        return [*(f"{parameter}=" for parameter in parameters), "--environment"]
+        return [*(f"{parameter}=" for parameter in parameters), "--environment", "--trust"]
     if command in _WITH_RUN and not rest:
         return offers.runs()
     if command == "outputs" and len(rest) == 1:
@@ -124,7 +138,10 @@ def offers_of(magics: FlowMagics, cell: str) -> Offers:
     def parameters(flow: str) -> dict[str, list[str]]:
         from flownb.parameters import describe
 
-        return {info.name: [str(c) for c in info.choices or ()] for info in describe(storage.get_flow(flow))}
+        if "#" in flow:  # a store elsewhere may take long to be asked
+            return {}
+        found = magics.flow(flow)
+        return {info.name: [str(c) for c in info.choices or ()] for info in describe(found)}
 
     def environments() -> Iterable[str]:
         from flownb.environments.config import environment_names
@@ -141,9 +158,20 @@ def offers_of(magics: FlowMagics, cell: str) -> Offers:
 
         return list(Run.load(magics.project, run).outputs)
 
+    def flows() -> Iterable[str]:
+        kept = live.keeping.storage
+        return {**storage.flows, **(kept.flows if kept is not None else {})}
+
+    def versions(flow: str) -> Iterable[str]:
+        from flownb.ui.versions import short_version
+
+        kept = live.keeping.storage
+        found = kept.history(flow)[:_VERSIONS_OFFERED] if kept is not None and flow in kept else ()
+        return [short_version(version.id) for version in found if not version.removed]
+
     return Offers(
         commands=lambda: magics.commands,
-        flows=lambda: storage.flows,
+        flows=flows,
         steps=lambda flow: [step.name for step in storage.get_flow(flow).steps],
         parameters=parameters,
         names=lambda: bound_names(cell),
@@ -151,4 +179,5 @@ def offers_of(magics: FlowMagics, cell: str) -> Offers:
         stores=lambda: [path.name for path in sorted(live.folder.glob("*.ipynb"))],
         runs=runs,
         outputs=outputs,
+        versions=versions,
     )

@@ -56,10 +56,12 @@ class LastRun(Protocol):
     def seconds(self) -> float | None: ...  # noqa: D102
 
 
-def capture_summary(flow: Flow, step: str, *, notes: Sequence[str] = (), ran: bool = True) -> Shown:
+def capture_summary(
+    flow: Flow, step: str, *, notes: Sequence[str] = (), ran: bool = True, kept: str = ""
+) -> Shown:
     """Say what was captured of the step `step`: one line, the rest behind it; `notes` are always shown.
 
-    `ran` is whether the cell was also run here.
+    `ran` is whether the cell was also run here; `kept` says where its flow went beside the notebook.
     """
     title = _title(flow, step)
     carried = _carried_by(flow, step)
@@ -71,6 +73,7 @@ def capture_summary(flow: Flow, step: str, *, notes: Sequence[str] = (), ran: bo
     facts.append(f"carries {_carried_text(carried)}" if carried else "")
     if not ran:
         facts.append("captured without running")
+    facts.append(visible(kept))
     told = [fact for fact in facts if fact]
     html = details(
         f"<span>✓ captured</span> <strong>{code(title)}</strong> {muted(escape(' · ' + ' · '.join(told)))}",

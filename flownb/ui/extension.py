@@ -164,7 +164,7 @@ USAGE = """\
     First line of a cell: the cell runs as without it, parameters at their defaults, and when it has
     succeeded it is captured as the flow NAME, or as its step STEP.
     --out a,b        names of the outputs; without it the last expression is the output `result`
-    --storage S      keep the flow there too: another notebook, ...
+    --storage S      keep this flow there too: another notebook, a folder, a bucket, a repository
     --environment E  named environment (flownb.toml) in which it runs by default
     --define         capture the cell without running it here
 
@@ -172,6 +172,12 @@ USAGE = """\
 %flow show NAME                     what was captured and how; the graph of the steps
 %flow run NAME [a=1 ...] [--environment E]
                                     run it; `a={expression}` gives a Python value
+                                    NAME@VERSION is that very version; --trust runs one from elsewhere
+%flow storage [git|STORE|notebook]  where captures go beside the notebook
+%flow history NAME                  its versions: when, who, what changed, runs
+%flow diff A [B]                    how two flows or versions differ: %flow diff co2 co2@yesterday
+%flow restore NAME@VERSION          make an old version the newest
+%flow push, %flow pull              send flows to the Git remote, take over those of others
 %flow runs [NAME]                   runs, newest first
 %flow last                          the last run
 %flow outputs RUN [OUTPUT]          what a run gave

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import assemble
 from flownb.capture.cell import Cell, is_flow_cell, misplaced, read_cell, read_header, split_cell
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
     from flownb.flow import Flow
+    from flownb.ui.keeping import Keeping
 
 MISPLACED = "`%%flow` must be the first line of its cell: move the comment or the other magic below it"
 
@@ -57,7 +58,7 @@ class LiveNotebook:
         self.shell = shell
         self.captured: dict[tuple[str, str], Captured] = {}  #: by flow and step, in order of first capture
         self._pending: _Pending | None = None
-        self._saved: tuple[int, dict[str | None, int]] = (0, {})
+        self._saved: tuple[int, list[dict[str, Any]]] = (0, [])
 
     # --- where it is ---
 
@@ -74,6 +75,13 @@ class LiveNotebook:
     def folder(self) -> Path:
         """The notebook's folder: where its kernel was started."""
         return self.path.parent if self.path is not None else Path.cwd()
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """Where what is captured goes beside this notebook."""
+        from flownb.ui.keeping import Keeping
+
+        return Keeping(self)
 
     @cached_property
     def sources(self) -> Sources:
@@ -181,14 +189,18 @@ class LiveNotebook:
         if not ran and not header.define:
             unset = ", ".join(f"`{name}`" for name in self.unset(split_cell(pending.cell.source)[1]))
             notes.insert(0, f"captured without running: {unset} has no value here")
-        if header.storage is not None:
-            from flownb.storage import open_storage
+        kept = ""
+        try:
+            if header.storage is not None:
+                from flownb.storage import open_storage
 
-            location = open_storage(header.storage).add_flow(flow, replace=True)
-            notes.append(f"kept in {header.storage} as {location}")
-        shown = capture_summary(flow, header.step, notes=notes, ran=ran)
-        bundle = shown._repr_mimebundle_()
-        self.shell.display_pub.publish({**bundle, MIME: to_record(pending.part)})
+                location = open_storage(header.storage).add_flow(flow, replace=True)
+                notes.append(f"kept in {header.storage} as {location}")
+            kept = self.keeping.keep(flow)
+        finally:  # whatever a storage says, the cell is captured, and its record is in its output
+            shown = capture_summary(flow, header.step, notes=notes, ran=ran, kept=kept)
+            bundle = shown._repr_mimebundle_()
+            self.shell.display_pub.publish({**bundle, MIME: to_record(pending.part)})
 
     # --- what there is ---
 
@@ -210,16 +222,38 @@ class LiveNotebook:
 
     def _positions(self) -> dict[str | None, int]:
         """Return the place of each cell in the saved notebook, by its id; nothing where it is not known."""
+        return {cell.get("id"): index for index, cell in enumerate(self._saved_cells()) if cell.get("id")}
+
+    def _saved_cells(self) -> list[dict[str, Any]]:
+        """Return the cells of the saved notebook; nothing where it is not known."""
         if self.path is None:
-            return {}
+            return []
         stamp = self.path.stat().st_mtime_ns
         if self._saved[0] != stamp:
             try:
                 cells = load_notebook(self.path)["cells"]
             except DocumentError:
                 cells = []  # it is being saved, or is no notebook: the order of capture will do
-            self._saved = stamp, {cell.get("id"): index for index, cell in enumerate(cells) if cell.get("id")}
+            self._saved = stamp, cells
         return self._saved[1]
+
+    def steps_to_come(self, name: str) -> list[str]:
+        """Return the steps of a flow that the saved notebook has and this kernel has not captured yet.
+
+        Cells that were captured here, whatever name they have in the file still, are none of them.
+        """
+        captured = {captured.cell_id for captured in self.captured.values()}
+        steps = []
+        for cell in self._saved_cells():
+            if cell["cell_type"] != "code" or cell.get("id") in captured or not is_flow_cell(cell["source"]):
+                continue
+            try:
+                header = read_header(split_cell(cell["source"])[0])
+            except FlownbError:
+                continue  # told when that cell is run
+            if header.flow == name and (name, header.step) not in self.captured:
+                steps.append(header.step)
+        return steps
 
     def flow(self, name: str) -> Flow:
         """Return the flow that the captured cells make. Raises `CaptureError`."""

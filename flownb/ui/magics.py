@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flownb.errors import CaptureError, FlownbError, FlowNotFound, RunFailed
+from flownb.runs.markup import visible
+from flownb.storage.reference import location, split_location
 from flownb.ui.extension import USAGE
 from flownb.ui.live import MISPLACED
 from flownb.ui.store import LiveStorage
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from flownb.runs import Run, Runs
     from flownb.storage import Storage
     from flownb.ui.live import LiveNotebook
+
+
+_RUNS_READ = 2_000  #: so many of a flow's newest runs are looked at for its history
+_VERSIONS_SHOWN = 50
 
 
 class FlowMagics:
@@ -32,6 +39,12 @@ class FlowMagics:
         return {
             "show": self.show,
             "run": self.run,
+            "storage": self.storage,
+            "history": self.history,
+            "diff": self.diff,
+            "restore": self.restore,
+            "push": self.push,
+            "pull": self.pull,
             "runs": self.runs,
             "last": self.last,
             "outputs": self.outputs,
@@ -69,9 +82,9 @@ class FlowMagics:
         _none(words, "%flow list")
         storage = LiveStorage(self.live)
         flows, problems = [], {}
-        for name, location in storage.flows.items():
+        for name, at in storage.flows.items():
             try:
-                flows.append(storage.get_flow(location))
+                flows.append(storage.get_flow(at))
             except FlownbError as error:
                 problems[name] = str(error)
         return flow_list(flows, last_runs=self._last_runs(flows), problems=problems, where=storage.name)
@@ -89,9 +102,11 @@ class FlowMagics:
         from flownb.environments import LocalEnvironment
         from flownb.environments.config import load_environment
         from flownb.parameters import parse_assignment
+        from flownb.storage.trust import allow_once
         from flownb.ui.progress import progress_for
 
-        options, words = _options(words, "--environment")
+        trusted = "--trust" in words
+        options, words = _options([word for word in words if word != "--trust"], "--environment")
         storage, flow = self._flow(_one(words[:1], "%flow run NAME [a=1 ...]"))
         given: dict[str, Any] = {}
         for word in words[1:]:
@@ -100,7 +115,8 @@ class FlowMagics:
         named = options.get("--environment") or (flow.environment or {}).get("named")
         environment = load_environment(self.project, named) if named else LocalEnvironment()
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
-        with progress_for(notebook=in_notebook, keep=False) as on_change:
+        allowed = allow_once(storage) if trusted else nullcontext()
+        with allowed, progress_for(notebook=in_notebook, keep=False) as on_change:
             run = environment.execute(
                 storage,
                 flow.location or flow.name,
@@ -118,6 +134,81 @@ class FlowMagics:
                     f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed"
                 ) from None
         return run
+
+    def storage(self, words: list[str]) -> None:
+        """Tell where captures go beside the notebook, or choose it; `notebook` is nowhere else."""
+        if len(words) > 1:
+            raise FlownbError("`%flow storage [git|STORE|notebook]` takes one store at most")
+        if words:
+            self.live.keeping.choose(words[0])
+        print(self.live.keeping.about())  # noqa: T201  # to show it is what it is for
+
+    def history(self, words: list[str]) -> Any:
+        """Show the versions of a flow: when, who, what changed, and the runs of each."""
+        from flownb.ui.versions import version_list, version_rows
+
+        storage, name = self._kept(_one(words, "%flow history NAME"))
+        versions = storage.history(name)
+        runs = self._store.list(flow=name, limit=_RUNS_READ) if self.project.database.exists() else []
+        rows = version_rows(storage, versions, runs, limit=_VERSIONS_SHOWN)
+        return version_list(name, rows, where=storage.name, more=len(versions) - len(rows))
+
+    def diff(self, words: list[str]) -> Any:
+        """Show how the second flow differs from the first, or a flow from the version before it."""
+        from flownb.storage.compare import compare
+        from flownb.ui.comparing import flow_diff
+        from flownb.ui.versions import version_before
+
+        if len(words) not in (1, 2):
+            raise FlownbError(
+                "`%flow diff A B` takes two flows, or one to compare with the version before it"
+            )
+        storage, flow = self._flow(words[0])
+        if len(words) == 1:
+            return flow_diff(compare(version_before(storage, flow), flow))
+        other = f"{flow.name}{words[1]}" if words[1].startswith("@") else words[1]
+        return flow_diff(compare(flow, self._flow(other)[1]))
+
+    def restore(self, words: list[str]) -> None:
+        """Make an old version of a flow the newest in its storage; the cells here stay as they are."""
+        from flownb.ui.versions import short_location
+
+        text = _one(words, "%flow restore NAME@VERSION")
+        storage, name = self._kept(text)
+        version = split_location(text.rpartition("#")[2])[1]
+        if version is None:
+            raise FlownbError(
+                f"`%flow restore {text}@VERSION` wants a version; %flow history {text} lists them"
+            )
+        there = storage.restore(location(name, version))
+        print(  # noqa: T201  # to show it is what it is for
+            visible(f"{short_location(there)} is the newest version in {storage.name} now; ")
+            + "the cells of this notebook are as they were"
+        )
+
+    def push(self, words: list[str]) -> None:
+        """Send the flows of this notebook's Git storage to its remote."""
+        from flownb.ui.keeping import place_text, with_remote
+
+        _none(words, "%flow push")
+        storage = with_remote(self.live.keeping.storage)
+        told = storage.push()
+        self.live.keeping.forget_places()
+        print(visible(str(told)) if told else f"pushed: {place_text(storage)}")  # noqa: T201
+
+    def pull(self, words: list[str]) -> None:
+        """Take over what others pushed to the remote of this notebook's Git storage."""
+        from flownb.ui.keeping import place_text, with_remote
+
+        options, words = _options(words, "--take")
+        _none(words, "%flow pull [--take ours|theirs]")
+        take = options.get("--take")
+        if take not in (None, "ours", "theirs"):
+            raise FlownbError(f"--take is ours or theirs, and was given as {take!a}")
+        storage = with_remote(self.live.keeping.storage)
+        told = storage.pull(take=take)
+        self.live.keeping.forget_places()
+        print(visible(str(told)) if told else f"up to date: {place_text(storage)}")  # noqa: T201
 
     def runs(self, words: list[str]) -> Runs:
         """Return the recorded runs, of one flow or of all, newest first."""
@@ -158,14 +249,41 @@ class FlowMagics:
 
     # --- what they share ---
 
+    def flow(self, text: str) -> Flow:
+        """Return the flow that a name here, or a reference elsewhere, means."""
+        return self._flow(text)[1]
+
     def _flow(self, text: str) -> tuple[Storage, Flow]:
         """Return storage and flow of a name here, or of a reference elsewhere."""
         from flownb.storage import open_flow
 
         if "#" in text:
             return open_flow(text)
-        storage = LiveStorage(self.live)
-        return storage, storage.get_flow(text)
+        here = LiveStorage(self.live)
+        storage = self.live.keeping.storage
+        if storage is None:
+            return here, here.get_flow(text)
+        name, version = split_location(text)
+        if version is None and name in self.live.names:
+            # what was captured here, pinned to the version that it is kept as
+            flow = here.get_flow(name)
+            return self.live.keeping.kept(flow) or (here, flow)
+        try:
+            return storage, storage.get_flow(text)
+        except FlowNotFound as error:
+            try:
+                return here, here.get_flow(text)
+            except FlowNotFound:
+                raise error from None
+
+    def _kept(self, text: str) -> tuple[Storage, str]:
+        """Return the storage that keeps a flow's versions, and the flow's name."""
+        from flownb.storage.naming import named
+
+        if "#" in text:
+            flow = named(text)
+            return flow.storage, flow.name
+        return self.live.keeping.storage or LiveStorage(self.live), split_location(text)[0]
 
     def _value(self, text: str) -> Any:
         """Return the value of `{expression}` in the notebook, and any other text as it is."""

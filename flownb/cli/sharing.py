@@ -1,0 +1,99 @@
+"""Commands that carry flows from store to store: `copy`, `push`, `pull`. They run nothing of a flow."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flownb.cli.completing import complete_reference
+from flownb.cli.printing import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_store = click.argument("store", metavar="STORE", shell_complete=complete_reference)
+
+
+@click.command("copy")
+@click.argument("source", metavar="REF|STORE", shell_complete=complete_reference)
+@click.argument("target", metavar="STORE", shell_complete=complete_reference)
+@click.option("--replace", is_flag=True, help="Add a new version of a flow that is there already.")
+def copy_command(source: str, target: str, *, replace: bool) -> int:
+    """Copy the flow REF, or all flows of a STORE, into another STORE: `flownb copy x.ipynb#co2 .#co2`.
+
+    A copy has the content, and so the digest, of what it is a copy of.
+    """
+    from flownb.cli.copying import copy_flow, flows_to_copy
+    from flownb.errors import FlownbError
+    from flownb.runs.markup import visible
+    from flownb.ui.versions import short_location
+
+    origin, locations, storage = flows_to_copy(source, target, replace=replace)
+    copied, problems = [], []
+    with _progress(locations) as counted:
+        for location in counted:
+            try:
+                copied.append(copy_flow(origin, location, storage, replace=replace))
+            except FlownbError as error:
+                if len(locations) == 1:
+                    raise
+                problems.append(f"{location}: {error}")  # one that cannot be copied keeps none of the others
+    where = visible(storage.name)
+    if len(locations) == 1:
+        click.echo(f"{visible(short_location(copied[0]))} is in {where}")
+    else:
+        click.echo(f"{len(copied)} of {len(locations)} flows of {visible(origin.name)} are in {where}")
+    for problem in problems:
+        say(f"flownb: not copied: {visible(problem, lines=True)}")
+    return 2 if problems else 0
+
+
+@click.command("push")
+@_store
+def push_command(store: str) -> None:
+    """Send what STORE, a Git repository, has of flows to its remote; what others pushed is kept.
+
+    Where somebody else changed the same flow, nothing is sent: `flownb pull` tells how to choose.
+    """
+    from flownb.runs.markup import visible
+
+    storage = _with_remote(store)
+    told = storage.push()
+    click.echo(visible(str(told)) if told else f"the flows of {visible(storage.name)} are pushed")
+
+
+@click.command("pull")
+@_store
+@click.option(
+    "--take",
+    type=click.Choice(["ours", "theirs"]),
+    help="Of a flow that both sides changed, which version is the newest; the other stays in the history.",
+)
+def pull_command(store: str, *, take: str | None) -> None:
+    """Take over what others pushed to the remote of STORE, a Git repository."""
+    from flownb.runs.markup import visible
+
+    storage = _with_remote(store)
+    told = storage.pull(take=take)
+    click.echo(visible(str(told)) if told else f"the flows of {visible(storage.name)} are up to date")
+
+
+def _with_remote(store: str) -> Any:
+    """Open a store that can be pushed and pulled. Raises `StorageError`."""
+    from flownb.storage.naming import store_named
+    from flownb.ui.keeping import with_remote
+
+    return with_remote(store_named(store))
+
+
+@contextmanager
+def _progress(locations: Sequence[str]) -> Iterator[Iterator[str]]:
+    """Count on a terminal what is copied, where that is more than a few."""
+    if len(locations) < 3 or not sys.stderr.isatty():
+        yield iter(locations)
+        return
+    with click.progressbar(locations, label="copying", file=sys.stderr, show_pos=True) as counted:
+        yield iter(counted)

@@ -1,0 +1,143 @@
+"""A Git storage, opened: which repository, which branch, and the commit that is read from."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from flownb.errors import StorageError
+from flownb.storage.base import Storage
+from flownb.storage.filenames import file_name
+from flownb.storage.git.addresses import is_remote, parse_address
+from flownb.storage.git.checks import check_branch, check_folder
+from flownb.storage.git.objects import Objects
+from flownb.storage.git.repository import find
+from flownb.storage.git.revisions import Revisions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal, Self
+
+    from flownb.storage.git.repository import Repository
+    from flownb.storage.git.signatures import Sign
+
+
+class OpenedStorage(Storage):
+    """What a Git storage is made of, and where it stands; its options are told by `GitStorage`."""
+
+    kind = "git"
+
+    def __init__(
+        self,
+        repo: str | os.PathLike[str] = ".",
+        branch: str = "flownb",
+        folder: str = "flows",
+        remote: str | None = None,
+        revision: str | None = None,
+        sign: Sign = None,
+        verify: Literal["signed"] | None = None,
+    ) -> None:
+        if verify not in (None, "signed"):
+            raise StorageError(f'verify={verify!a} is not known; "signed" is, and None')
+        text = os.fspath(repo)
+        self.address = parse_address(text) if text.startswith("git+") or is_remote(text) else None
+        self._repo = text if self.address is None else self.address.url
+        self._given = os.path.abspath(os.path.expanduser(text))
+        self.branch = check_branch(branch)
+        self.folder = check_folder(folder)
+        self.remote = remote
+        self.revision = revision
+        self.sign: Sign = True if sign is None and verify else sign
+        self.verify = verify
+        self._behind = False  #: the clone of the URL was opened without asking the remote
+
+    @property
+    def name(self) -> str:
+        """The path or URL, as it was given, without credentials."""
+        return self._repo
+
+    @property
+    def ref(self) -> str:
+        """The branch's full name."""
+        return f"refs/heads/{self.branch}"
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The repository on this machine; of a URL, the clone in the cache. Raises `StorageError`."""
+        if self.address is None:
+            return find(self._given)
+        return self._clone(self.revision)
+
+    def _clone(self, commit: str | None, take: Literal["ours", "theirs"] | None = None) -> Repository:
+        """Return the clone of the URL; where it has the commit already, the network is not asked."""
+        from flownb.storage.git.cache import clone_for
+
+        assert self.address is not None
+        return find(clone_for(self.address, self.branch, commit=commit, take=take))
+
+    @cached_property
+    def objects(self) -> Objects:
+        """What reads the repository's objects."""
+        return Objects(self.repository.git)
+
+    @cached_property
+    def _revisions(self) -> Revisions:
+        return Revisions(self.repository, self.objects, self.ref)
+
+    @cached_property
+    def _pinned(self) -> str | None:
+        return None if self.revision is None else self._revisions.resolve(self.revision)
+
+    @property
+    def tip(self) -> str | None:
+        """The id of the commit that is read from: the branch's newest, or the pinned one."""
+        if self.revision is not None:
+            return self._pinned
+        if self._behind:
+            self._clone(None)
+            self._behind = False
+        found = self.objects.commit(self.ref) or (
+            self.objects.commit(ref) if (ref := self._tracking) else None
+        )
+        return None if found is None else found.id
+
+    @property
+    def _tracking(self) -> str | None:
+        """The branch as a remote has it, where a clone brought it and there is none of our own yet."""
+        if self.objects.commit(self.ref) is not None:
+            return None
+        refs = self.repository.git.run("for-each-ref", "--format=%(refname)", "refs/remotes").text.split("\n")
+        found = [ref for ref in refs if ref.split("/", 3)[3:] == [self.branch]]
+        preferred = [ref for ref in found if ref.split("/")[2] == (self.remote or "origin")]
+        return next(iter([*preferred, *found]), None)
+
+    @property
+    def identity(self) -> str:
+        """The URL, or the repository's folder, with branch and folder."""
+        where = self.address.url if self.address else str(self.repository.git_dir)
+        return f"git:{where}#{self.branch}:{self.folder}"
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the place, as an absolute path or a URL without credentials, and the options."""
+        where = self._given if self.address is None else self.address.url
+        found: dict[str, Any] = {
+            "kind": self.kind,
+            "repo": where,
+            "branch": self.branch,
+            "folder": self.folder,
+        }
+        options = {"remote": self.remote, "revision": self.revision, "sign": self.sign, "verify": self.verify}
+        return found | {key: value for key, value in options.items() if value is not None}
+
+    @classmethod
+    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
+        """Open the repository again; nothing is read yet."""
+        options = {key: value for key, value in data.items() if key not in ("kind", "repo")}
+        return cls(data["repo"], **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_serialized, (self.serialize(),)
+
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{file_name(name)}"

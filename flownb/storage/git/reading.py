@@ -1,0 +1,200 @@
+"""Reading flows of a branch: newest and old ones, one and many, and their history. Nothing is run."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace as changed
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from flownb.document import loads
+from flownb.errors import DocumentError, FlowNotFound, NameRefused, StorageError
+from flownb.storage.git.index import FlowIndex, State, changes
+from flownb.storage.git.opened import OpenedStorage
+from flownb.storage.git.signatures import require_signature
+from flownb.storage.reference import location as location_of
+from flownb.storage.reference import split_location
+from flownb.storage.versions import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from flownb.flow import Flow
+
+#: letters of a commit's id, as people are shown it
+SHORT = 10
+
+
+class ReadStorage(OpenedStorage):
+    """The reading half of a Git storage."""
+
+    @cached_property
+    def _index(self) -> FlowIndex:
+        keep = self.revision is None
+        return FlowIndex(self.repository, self.objects, self.ref, self.folder, keep=keep)
+
+    @property
+    def _state(self) -> State:
+        tip = self.tip
+        return State("", {}, ()) if tip is None else self._index.at(tip)
+
+    @property
+    def flows(self) -> Mapping[str, str]:
+        """Name of each flow -> location of its newest version. No document is read for it."""
+        return {name: location_of(name, kept.commit) for name, kept in sorted(self._state.flows.items())}
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Notebooks in the folder that are no flows, as their names are not those of flows."""
+        return self._state.problems
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, str):
+            return self._holds(item)
+        return super().__contains__(item)
+
+    def _holds(self, name: str) -> bool:
+        """Whether the tip has the flow's file: asked of Git alone."""
+        try:
+            path = self._path(name)
+        except NameRefused:
+            return False
+        return (tip := self.tip) is not None and self._entry(tip, path) is not None
+
+    def resolve(self, location: str) -> str:
+        """Return `NAME@COMMIT`, with the full id of the commit that changed the flow last, as asked."""
+        name, version = split_location(location)
+        return location_of(name, self._located(name, version)[0])
+
+    def get_flow(self, location: str) -> Flow:
+        """Return the flow; VERSION is a hash, tag, branch, `HEAD~2`, date or `yesterday`."""
+        name, version = split_location(location)
+        commit, blob = self._located(name, version)
+        return self._read(name, commit, blob)
+
+    def get_flows(self, locations: Iterable[str] | None = None) -> Iterator[Flow]:
+        """Yield many flows, all of them by default, read through one process. Raises as `get_flow`."""
+        if locations is None:
+            found = [(kept.name, kept.commit, kept.blob) for kept in self._state.flows.values()]
+        else:
+            split = [split_location(text) for text in locations]
+            found = [(name, *self._located(name, version)) for name, version in split]
+        documents = self.objects.read_many(blob for _, _, blob in found)
+        for (name, commit, _), document in zip(found, documents, strict=True):
+            yield self._flow(name, commit, None if document is None else document.data)
+
+    def _located(self, name: str, version: str | None) -> tuple[str, str]:
+        """Return the commit that changed a flow last, as of a version, and its document's blob."""
+        if version is None:
+            return self._newest(name)
+        if self.address is not None and "repository" not in vars(self):
+            self.repository, self._behind = self._clone(version), True
+        try:
+            asked = self._revisions.resolve(version)
+        except FlowNotFound as error:
+            raise self._no_version(name, version, str(error)) from None
+        path = self._path(name)
+        entry = self._entry(asked, path)
+        if entry is None:
+            raise self._no_version(name, version, f"the commit {asked[:SHORT]} does not have it")
+        return self._last_change(asked, path, entry), entry
+
+    def _newest(self, name: str) -> tuple[str, str]:
+        kept = self._state.flows.get(name)
+        if kept is not None and self._entry(kept.commit, self._path(name)) != kept.blob:
+            self._index.forget()  # the file in which it was kept was changed by others
+            kept = self._state.flows.get(name)
+        if kept is None:
+            raise self._not_found(name)
+        return kept.commit, kept.blob
+
+    def _last_change(self, asked: str, path: str, blob: str) -> str:
+        """Return the newest commit, of `asked` and those before, that put this content at the path."""
+        commit = self.objects.commit(asked)
+        assert commit is not None
+        if all(self._entry(parent, path) != blob for parent in commit.parents):
+            return asked
+        ids = self.repository.git.run("rev-list", "--topo-order", "--full-history", asked, "--", path).text
+        for found in changes(self.repository, ids.split(), path):
+            if found.blobs.get(path) == blob:
+                return found.commit
+        raise StorageError(f"{self.name}: no commit is known that made {path} what it is in {asked[:SHORT]}")
+
+    def _entry(self, commit: str, path: str) -> str | None:
+        """Return the id of the blob at a path of a commit; Git finds it in the trees."""
+        found = self.objects.read(f"{commit}:{path}")
+        return found.id if found is not None and found.kind == "blob" else None
+
+    def _read(self, name: str, commit: str, blob: str) -> Flow:
+        found = self.objects.read(blob)
+        return self._flow(name, commit, None if found is None else found.data)
+
+    def _flow(self, name: str, commit: str, document: bytes | None) -> Flow:
+        what = f"{name}@{commit[:SHORT]} of {self.name}"
+        if document is None:
+            raise StorageError(f"{what} cannot be read: its document is missing from the repository")
+        if self.verify:
+            require_signature(self.repository.git, commit, what)
+        try:
+            flow = loads(document.decode(), what)
+        except UnicodeDecodeError as error:
+            raise DocumentError(f"{what} is damaged: {error}") from None
+        if flow.name != name:
+            raise StorageError(f"{what} is damaged: its document says that it is {flow.name}")
+        location = location_of(name, commit)
+        return changed(flow, storage=self.serialize(), location=location, folder=self._runs_in)
+
+    @cached_property
+    def _runs_in(self) -> Path | None:
+        repository = self.repository
+        return None if self.address or repository.bare or not repository.path.is_dir() else repository.path
+
+    def history(self, name: str) -> Sequence[Version]:
+        """Return every version that the branch had of a flow, newest first; removals are among them."""
+        path, tip = self._path(name), self.tip
+        if tip is None:
+            raise self._not_found(name)
+        ids = self.repository.git.run("rev-list", "--topo-order", "--full-history", tip, "--", path).text
+        found = list(changes(self.repository, ids.split(), path))
+        if not found:
+            raise self._not_found(name)
+        return [self._version(name, item.commit, item.blobs[path]) for item in found]
+
+    def _version(self, name: str, commit_id: str, blob: str) -> Version:
+        commit = self.objects.commit(commit_id)
+        assert commit is not None
+        return Version(
+            id=commit_id,
+            location=location_of(name, commit_id),
+            when=commit.when,
+            who=commit.author,
+            message=commit.message.strip(),
+            removed=not blob.strip("0"),
+        )
+
+    # --- refusals
+
+    def _not_found(self, name: str, version: str | None = None) -> FlowNotFound:
+        error = super()._not_found(name, version)
+        if self.tip is None:
+            return FlowNotFound(
+                f"{self.name} holds no flow {name}: its branch {self.branch} has no commit yet"
+            )
+        return error
+
+    def _no_version(self, name: str, version: str, why: str) -> FlowNotFound:
+        told = f"{self.name} does not hold {name} in version {ascii(version)[1:-1]}: {why}"
+        names = [text for text in self._revisions.names() if not re.search(r"[^\x20-\x7e]", text)]
+        near = difflib.get_close_matches(version, names, 3)
+        if near:
+            told += f"; did you mean {' or '.join(near)}?"
+        try:
+            newest = self.history(name)[:3]
+        except FlowNotFound:
+            return FlowNotFound(told)
+        shown = (
+            f"{item.id[:SHORT]} ({item.when:%Y-%m-%d})" if item.when else item.id[:SHORT] for item in newest
+        )
+        return FlowNotFound(f"{told}; its newest versions: {', '.join(shown)}")

@@ -1,0 +1,216 @@
+"""GitStorage: flows on a branch of their own, in any repository; each version is a commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flownb.document import loads, to_dict
+from flownb.errors import DocumentError, FlowExists, StorageError
+from flownb.files import notebook_bytes
+from flownb.storage.base import EnvRunner, Storage
+from flownb.storage.filenames import file_name
+from flownb.storage.git.addresses import choose_remote, is_remote
+from flownb.storage.git.checks import check_tag
+from flownb.storage.git.origin import mark_origin, origin
+from flownb.storage.git.reading import SHORT, ReadStorage
+from flownb.storage.git.writing import Change, commit_change
+from flownb.storage.reference import location as location_of
+from flownb.storage.reference import split_location
+
+if TYPE_CHECKING:
+    from typing import Literal, Self
+
+    from flownb.flow import Flow
+    from flownb.storage.git.objects import Tree
+    from flownb.storage.git.remote import Exchange, Synced
+    from flownb.storage.git.writing import Decide
+
+
+class GitStorage(ReadStorage):
+    """Flows in the repository that a folder lies in, in a bare one, or at a URL (a clone in the cache).
+
+    - `branch`: where they are committed; never one that is checked out. `folder`: where in its tree.
+    - `remote`: the name or URL that `push` and `pull` go to; Git's own settings decide otherwise.
+    - `revision`: read everything as of that version (a hash, tag, date, ...), and write nothing.
+    - `sign`: sign commits with Git's own means: True, a key, or None for what `commit.gpgSign` says.
+    - `verify="signed"`: read only flows whose commit has a signature that Git accepts.
+
+    Work tree, index and HEAD are never touched. A version is the id of the commit that changed the
+    flow last.
+    """
+
+    # --- writing
+
+    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+        """Commit the flow and return its location; of a URL, when the remote has it.
+
+        Raises `FlowExists`; `StorageError` where the branch is checked out somewhere, no identity is
+        configured, or something stands in the way. Then nothing has changed.
+        """
+        document = notebook_bytes(to_dict(flow))
+
+        def decide(files: Tree) -> Change | None:
+            file = file_name(flow.name)
+            there = files.get(file)
+            if there is not None and not replace:
+                raise FlowExists(f"{self.name} holds a flow {flow.name} already; replace=True adds a version")
+            if there is not None and self._is_same(flow, there.id, document):
+                return None
+            return Change(f"{'Add' if there is None else 'Change'} {flow.name}\n", {file: document})
+
+        return self._committed(flow.name, decide)
+
+    def restore(self, location: str) -> str:
+        """Make an old version the newest again, byte by byte; return its new location."""
+        name, version = split_location(location)
+        commit, blob = self._located(name, version)
+        self._read(name, commit, blob)  # what cannot be read is not made the newest
+        file = file_name(name)
+
+        def decide(files: Tree) -> Change | None:
+            if file in files and files[file].id == blob:
+                return None
+            return Change(f"Restore {name} from {commit[:SHORT]}\n", {file: blob})
+
+        return self._committed(name, decide)
+
+    def remove(self, name: str) -> None:
+        """Commit that the flow is no longer there; its versions stay readable. Raises `FlowNotFound`."""
+        if name not in self._state.flows:
+            raise self._not_found(name)
+        file = file_name(name)
+
+        def decide(files: Tree) -> Change | None:
+            return Change(f"Remove {name}\n", {file: None}) if file in files else None
+
+        self._commit(decide)
+
+    def tag(self, location: str, tag: str) -> None:
+        """Give the commit of a version a tag. Raises `StorageError` where the tag is there already."""
+        name = check_tag(tag)
+        commit = self._located(*split_location(location))[0]
+        self._refuse_pinned()
+        if self.address is not None:
+            self._exchange.publish_tag(name, commit)
+        ref, git = f"refs/tags/{name}", self.repository.git
+        done = git.run("update-ref", "--end-of-options", ref, commit, self.repository.null, check=False)
+        if done.code == 0:
+            return
+        there = self.objects.commit(ref)
+        if there is not None and there.id != commit:
+            raise StorageError(f"{self.name} has a tag {name} already, of the commit {there.id[:SHORT]}")
+        if there is None:
+            raise StorageError(f"the tag {name} could not be made in {self.name}: {done.stderr.strip()}")
+
+    def _is_same(self, flow: Flow, blob: str, document: bytes) -> bool:
+        found = self.objects.read(blob)
+        if found is None or found.data == document:
+            return found is not None
+        try:
+            return loads(found.data.decode(), flow.name).digest == flow.digest
+        except (DocumentError, UnicodeDecodeError):
+            return False  # damaged: the new version mends it
+
+    def _committed(self, name: str, decide: Decide) -> str:
+        made = self._commit(decide)
+        return location_of(name, made) if made else self.resolve(name)
+
+    def _commit(self, decide: Decide) -> str | None:
+        self._refuse_pinned()
+        if self.address is not None:  # what the remote does not take is not in this storage
+            return self._exchange.publish(lambda ref: self._commit_on(ref, decide))
+        start = self._tracking
+        if start is not None and (origin := self.origin) is not None:
+            mark_origin(self.repository, self.branch, origin)  # their flows become part of the branch
+        return self._commit_on(self.ref, decide, start)
+
+    def _commit_on(self, ref: str, decide: Decide, start: str | None = None) -> str | None:
+        return commit_change(self.repository, self.objects, ref, self.folder, decide, self.sign, start)
+
+    def _refuse_pinned(self) -> None:
+        if self.revision is not None:
+            raise StorageError(
+                f"{self.name} was opened at the revision {self.revision!a}, where nothing is added or "
+                "changed; open it without one"
+            )
+
+    # --- elsewhere
+
+    def push(self, take: Literal["ours", "theirs"] | None = None) -> Synced:
+        """Give the branch to its remote, with what others pushed meanwhile below; see `Exchange.push`."""
+        self._refuse_pinned()
+        return self._exchange.push(take)
+
+    def pull(self, take: Literal["ours", "theirs"] | None = None) -> Synced:
+        """Take what the remote's branch has, with what was committed here on top; see `Exchange.pull`."""
+        self._refuse_pinned()
+        if self.address is not None:
+            self.repository = self._clone(None, take)
+        return self._exchange.pull(take)
+
+    @property
+    def _exchange(self) -> Exchange:
+        from flownb.storage.git.remote import Exchange
+
+        remote = self.address or self.remote
+        return Exchange(self.repository, self.branch, folder=self.folder, remote=remote, sign=self.sign)
+
+    def build(self) -> Self:
+        """Push where there is a remote, then read every flow back from the commit that the remote has.
+
+        Raises one `StorageError` that tells every problem.
+        """
+        reaches = self.remote or self.address or self.repository.git.run("remote").text
+        if not reaches or self.revision is not None or self.objects.commit(self.ref) is None:
+            return super().build()
+        pushed = self._exchange.push().commit
+        self._exchange.confirm(pushed)
+        Storage.build(type(self).from_serialized({**self.serialize(), "revision": pushed}))
+        return self
+
+    @property
+    def origin(self) -> str | None:
+        """The URL that flows here came from, where they came from elsewhere."""
+        return self.address.url if self.address else origin(self.repository, self.branch)
+
+    def origin_of(self, location: str) -> str | None:
+        """Return where a version came from: a commit that no branch here has was fetched from elsewhere."""
+        if (found := self.origin) is not None:
+            return found
+        commit = self._located(*split_location(location))[0]
+        ours = ("--count=1", f"--contains={commit}", "--format=%(refname)", "refs/heads")
+        if self.repository.git.run("for-each-ref", *ours).text:
+            return None
+        return f"the commit {commit[:SHORT]}, which none of its own branches has"
+
+    def get_env_runner(self, location: str) -> EnvRunner:
+        """Return the command that runs this very version on a machine that reaches the remote.
+
+        Raises `StorageError` where there is no remote that others reach.
+        """
+        pinned = self.resolve(location)
+        names = self.repository.git.run("remote").text.split()
+        if self.address is None and self.remote is None and not names:
+            return super().get_env_runner(location)
+        address = self.address or choose_remote(self.repository.git, self.branch, self.remote).address
+        if not is_remote(address.url) or address.url.startswith("file:"):
+            return super().get_env_runner(location)
+        if (self.branch, self.folder) != ("flownb", "flows"):
+            raise StorageError(
+                f"{pinned} lies on the branch {self.branch} in the folder {self.folder}, and a command on "
+                "another machine looks on the branch flownb in the folder flows; keep it there"
+            )
+        commit = split_location(pinned)[1]
+        there = (
+            "--count=1",
+            f"--contains={commit}",
+            "--format=%(refname)",
+            "refs/flownb/seen",
+            "refs/remotes",
+        )
+        if self.address is None and not self.repository.git.run("for-each-ref", *there).text:
+            raise StorageError(
+                f"{pinned} was not pushed to {address.url} yet, and another machine gets it from there; "
+                "push it (flownb push, or build())"
+            )
+        return EnvRunner(("flownb", "run", "--trust", f"git+{address.url}#{pinned}"), {})

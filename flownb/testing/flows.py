@@ -1,0 +1,71 @@
+"""Flows to try a storage with."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from flownb.flow import Carried, Flow, Parameter, Requirements, Step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: names that languages and file systems make difficult; all different, each in its composed form
+NAMES = tuple(
+    unicodedata.normalize("NFC", name)
+    for name in (
+        *("sales", "Sales", "SALES", "daily sales", "daily-sales", "daily_sales", "2026", "_", "x-"),
+        *("été", "ete", "straße", "strasse", "ﬁle", "file", "İstanbul", "istanbul", "\u0131stanbul"),
+        *("отчёт", "αναφορά", "报告", "報告", "レポート", "보고서", "รายงาน", "रिपोर्ट", "تقرير", "דוח"),
+        *("con", "CON", "nul", "prn", "aux", "com1", "LPT9", "head", "HEAD"),
+        *("数" * 100, "数" * 99 + "量", "x" * 100, "x" * 99 + "y"),
+    )
+)
+
+#: what is no flow's name, wherever one is asked for
+NO_NAMES = ("", "../sales", "/etc/passwd", "a/b", "a\\b", ".git", "-x", "a\0b", "a\nb", "x" * 101, "a  b")
+
+
+def sample(name: str = "sales", factor: int = 2) -> Flow:
+    """Return a flow with everything that a flow can have; `run(n=3)` gives `{"total": 3 * factor}`.
+
+    Two of them have the same content where name and factor are the same.
+    """
+    return Flow(
+        name,
+        description='Sales; "quoted", {0}, <b>&amp;</b>, $HOME, `id`, \x1b[31m, \u2028\nand another line.',
+        parameters=(Parameter("n", "int", "3", "how many"),),
+        steps=(
+            Step("load", "rows = [scale(1) for _ in range(n)]", reads=("n", "scale"), binds=("rows",)),
+            Step("sum up", "total = sum(rows)", ("total",), reads=("rows",), binds=("total",)),
+        ),
+        closure=(
+            Carried("math", "import", "import math", type="module"),
+            Carried(
+                "scale",
+                "definition",
+                "def scale(v):\n    return math.floor(v * FACTOR)",
+                reads=("FACTOR", "math"),
+                type="function",
+            ),
+            Carried("FACTOR", "literal", f"FACTOR = {factor}", type="int"),
+        ),
+        requirements=Requirements(python="3.11.7", distributions={"numpy": "2.4.6"}),
+    )
+
+
+def trap(name: str, mark: Path) -> Flow:
+    """Return a flow that leaves the file `mark` when any of it is run or unpickled."""
+    touch = f"open({str(mark)!r}, 'w').close()"
+    unpickle = f"import pickle\nbomb = pickle.loads({_pickled_call(touch)!r})"
+    return Flow(
+        name,
+        parameters=(Parameter("n", "int", f"[{touch}] and 1"),),
+        steps=(Step("a", touch, result=True),),
+        closure=(Carried("bomb", "pickle", unpickle, binds=("pickle", "bomb")),),
+    )
+
+
+def _pickled_call(source: str) -> bytes:
+    """Return bytes that execute Python when they are unpickled."""
+    return b"cbuiltins\nexec\n(V" + source.encode("raw_unicode_escape") + b"\ntR."

@@ -1,0 +1,154 @@
+"""The versions of a flow: gathered with what each changed and its runs, and shown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flownb.errors import FlownbError, FlowNotFound
+from flownb.runs.markup import block, code, escape, muted, nowrap, shorten, state_text, text_table, visible
+from flownb.storage.compare import compare
+from flownb.ui.markup import Shown, titled_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from flownb.flow import Flow
+    from flownb.runs.record import RunRecord
+    from flownb.storage.base import Storage
+    from flownb.storage.versions import Version
+
+_HEADERS = ("version", "when", "who", "what changed", "runs", "message")
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_SHOWN = 10  #: characters of a commit's id: one of a few ten thousand is still told apart from the others
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version as the history tells it."""
+
+    version: Version
+    digest: str  #: of its content; empty where that cannot be read
+    what: str  #: what it changed, in a few words that are safe to show
+    runs: tuple[RunRecord, ...]  #: newest first
+
+
+def short_version(version: str) -> str:
+    """Return a version as people see it: of a commit's id the beginning, of other versions all."""
+    return version[:_SHOWN] if _COMMIT.fullmatch(version) else version
+
+
+def short_location(location: str) -> str:
+    """Return a location as people see it."""
+    name, mark, version = location.partition("@")
+    return f"{name}{mark}{short_version(version)}"
+
+
+def version_rows(
+    storage: Storage, versions: Sequence[Version], runs: Iterable[RunRecord], *, limit: int
+) -> list[VersionRow]:
+    """Tell of the newest `limit` of `versions`, which are a flow's from newest to oldest.
+
+    A run counts for the version that it was pinned to, else for the newest one with its content.
+    """
+    flows = [_flow(storage, version) for version in versions[: limit + 1]]
+    digests = ["" if flow is None or isinstance(flow, str) else flow.digest for flow in flows]
+    by_version = _runs_by_version(versions, digests, runs)
+    rows = []
+    for at, version in enumerate(versions[:limit]):
+        before = flows[at + 1] if at + 1 < len(versions) else None
+        what = _what(version, flows[at], before)
+        rows.append(VersionRow(version, digests[at], what, tuple(by_version.get(at, ()))))
+    return rows
+
+
+def version_list(name: str, rows: Sequence[VersionRow], *, where: str, more: int = 0) -> Shown:
+    """Show a flow's versions, newest first; `more` is how many older ones there are."""
+    texts = [
+        [
+            short_version(row.version.id),
+            _when(row.version.when),
+            row.version.who,
+            row.what,
+            _runs_text(row.runs),
+            row.version.message.partition("\n")[0],
+        ]
+        for row in rows
+    ]
+    html = titled_table(
+        f"Versions of {name} in {where}",
+        _HEADERS,
+        [
+            [
+                nowrap(code(version)),
+                nowrap(escape(when)),
+                escape(shorten(who, 60)),
+                escape(what),
+                escape(runs),
+                muted(escape(shorten(said, 120))),
+            ]
+            for version, when, who, what, runs, said in texts
+        ],
+    )
+    older = f"and {more} older" if more else ""
+    text = text_table(_HEADERS, texts, limit=70) if texts else ""
+    return Shown(block(html + muted(escape(older))), f"{text}\n{older}".rstrip())
+
+
+def version_before(storage: Storage, flow: Flow) -> Flow:
+    """Return the version before a flow that was read from `storage`. Raises `FlowNotFound`."""
+    versions = storage.history(flow.name)
+    at = next((at for at, version in enumerate(versions) if version.location == flow.location), None)
+    older = [version for version in versions[at + 1 :] if not version.removed] if at is not None else []
+    if not older:
+        raise FlowNotFound(
+            f"{storage.name} holds no version of {flow.name} before "
+            f"{short_location(flow.location or flow.name)} to compare it with"
+        )
+    return storage.get_flow(older[0].location)
+
+
+def _flow(storage: Storage, version: Version) -> Flow | str | None:
+    """Return the flow of a version, why it cannot be read, or None where there is none: it was removed."""
+    if version.removed:
+        return None
+    try:
+        return storage.get_flow(version.location)
+    except FlownbError as error:
+        return str(error)  # one damaged version hides none of the others
+
+
+def _what(version: Version, flow: Flow | str | None, before: Flow | str | None) -> str:
+    if version.removed or flow is None:
+        return "removed"
+    if isinstance(flow, str):
+        return visible(f"cannot be read: {flow}")
+    if before is None:
+        return "added"
+    return "changed" if isinstance(before, str) else compare(before, flow).summary()
+
+
+def _runs_by_version(
+    versions: Sequence[Version], digests: Sequence[str], runs: Iterable[RunRecord]
+) -> dict[int, list[RunRecord]]:
+    # of several versions with one content the newest counts: it is asked for last, and so overwrites
+    places = {version.location: at for at, version in reversed(list(enumerate(versions)))}
+    contents = {digest: at for at, digest in reversed(list(enumerate(digests))) if digest}
+    found: dict[int, list[RunRecord]] = {}
+    for run in runs:
+        at = places.get(run.location, contents.get(run.digest))
+        if at is not None:
+            found.setdefault(at, []).append(run)
+    return found
+
+
+def _runs_text(runs: Sequence[RunRecord]) -> str:
+    counts = Counter(str(run.state) for run in runs)
+    return ", ".join(f"{state_text(state)} {count}" for state, count in counts.most_common())
+
+
+def _when(when: datetime | None) -> str:
+    return when.astimezone().strftime("%Y-%m-%d %H:%M") if when is not None else ""
