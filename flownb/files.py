@@ -6,26 +6,32 @@ import contextlib
 import json
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import FlownbError, RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 _TEXTS = ("application/javascript", "image/svg+xml")
 
 
 def write_atomic(
-    path: Path, content: Mapping[str, Any] | bytes, *, error: type[FlownbError] = RecordError
+    path: Path,
+    content: Mapping[str, Any] | bytes,
+    *,
+    error: type[FlownbError] = RecordError,
+    durable: bool = True,
 ) -> None:
     """Write bytes, or a notebook in the form in which Jupyter saves it, to `path`.
 
     A reader finds the old content or the new, also when the writer is killed or the machine goes down;
     a link stays a link, a file keeps its mode. Raises `error` with the system's word; then the old
-    content is there still, and nothing else.
+    content is there still, and nothing else. What is not `durable` is not waited for until it is on the
+    disk: when the machine goes down within the next moments, it may be lost or empty.
     """
     data = content if isinstance(content, bytes) else notebook_bytes(content)
     target = Path(os.path.realpath(path))
@@ -34,8 +40,9 @@ def write_atomic(
         try:
             with temporary.open("xb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             with contextlib.suppress(FileNotFoundError):
                 temporary.chmod(target.stat().st_mode & 0o7777)
             temporary.replace(target)
@@ -48,13 +55,22 @@ def write_atomic(
 
 def notebook_bytes(notebook: Mapping[str, Any]) -> bytes:
     """Return a notebook as Jupyter saves it: sorted keys, sources and texts as lists of lines."""
-    text = json.dumps(_lines(notebook), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    pieces: list[str] = []
+    _put(_lines(notebook), "\n", pieces.append)
+    pieces.append("\n")
     # a lone surrogate, which UTF-8 cannot hold, becomes the six characters with which JSON writes it
-    return text.encode("utf-8", "backslashreplace")
+    return "".join(pieces).encode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text that is written as a list of its lines."""
+
+    text: str
 
 
 def _lines(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """Split the long texts of a notebook; the rest is shared, not copied."""
+    """Mark the texts of a notebook that are written as lines; the rest is shared, not copied."""
     cells = [
         {key: value for key, value in cell.items() if key not in ("source", "outputs")}
         | {"source": _split(cell.get("source", ""))}
@@ -77,4 +93,48 @@ def _split_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split(text: Any) -> Any:
-    return text.splitlines(keepends=True) if isinstance(text, str) else text
+    return _Text(text) if isinstance(text, str) else text
+
+
+def _put(value: Any, margin: str, put: Callable[[str], object]) -> None:
+    """Write JSON as `json.dumps` does with `indent=1` and sorted keys, but lines without a step for each.
+
+    An output may be a text of millions of lines. `margin` is a line's end and its indent.
+    """
+    inner = f"{margin} "
+    if isinstance(value, dict) and value:
+        before = f"{{{inner}"
+        for key in sorted(value):
+            put(f"{before}{_encoded(key if isinstance(key, str) else _encoded(key))}: ")
+            _put(value[key], inner, put)
+            before = f",{inner}"
+        put(f"{margin}}}")
+    elif isinstance(value, list | tuple) and value:
+        before = f"[{inner}"
+        for item in value:
+            put(before)
+            _put(item, inner, put)
+            before = f",{inner}"
+        put(f"{margin}]")
+    elif isinstance(value, _Text) and value.text:
+        put(f"[{inner}")
+        put(_encoded_lines(value.text, f",{inner}"))
+        put(f"{margin}]")
+    elif isinstance(value, _Text):
+        put("[]")
+    else:
+        put(_encoded(value))
+
+
+def _encoded_lines(text: str, between: str) -> str:
+    """Return the lines of a text, each as a JSON string, with `between` between them."""
+    if len(text) < _LONG or any(character in text for character in _NOT_AT_ONCE):
+        return between.join(map(_encoded, text.splitlines(keepends=True)))
+    # every backslash with an n is the end of a line now
+    return _encoded(text).replace("\\n", f'\\n"{between}"', text.count("\n", 0, -1))
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
+_LONG = 10_000  #: characters; shorter texts are not worth looking through
+#: other ends of lines, and what JSON escapes with the character that is looked for
+_NOT_AT_ONCE = ("\\", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")

@@ -29,7 +29,7 @@ def test_an_environment_without_options_asks_for_nothing() -> None:
     environment = LocalEnvironment()
     assert environment.labels == ()
     assert (environment.on_start, environment.on_exit) == ((), ())
-    assert (environment.engine, environment.timeout, environment.retries) == ("nbclient", None, 0)
+    assert (environment.engine, environment.timeout, environment.retries) == ("flownb", None, 0)
 
 
 @pytest.mark.parametrize("given", [["b", "a", "b"], ("b", "a")])

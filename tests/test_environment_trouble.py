@@ -87,7 +87,8 @@ def test_a_killed_supervisor_leaves_a_run_that_is_found_and_no_process(
     supervisors.append(supervise(WAITING))
     poll((project / "pids").exists, 40, what="the flow to be at work")
     run = Run.load(Project.of(project))
-    poll(lambda: "so far" in run.notebook.read_text(), 10, what="the notebook to be kept up")
+    written = lambda: nbformat.read(run.notebook, as_version=4).cells[-1].outputs  # noqa: E731
+    poll(written, 10, what="the notebook to be kept up")
     assert run.state is State.RUNNING
     supervisors[0].kill()
     supervisors[0].wait()

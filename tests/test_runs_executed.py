@@ -14,6 +14,7 @@ import nbformat
 import pytest
 
 from flownb.errors import RecordError
+from flownb.files import notebook_bytes
 from flownb.runs.executed import mark, rebuild, write_atomic
 from flownb.runs.record import RunError, RunRecord, StepRecord
 from flownb.runs.states import State
@@ -257,3 +258,28 @@ def test_a_reader_never_sees_a_torn_file_though_the_writer_is_killed(tmp_path: P
         content = path.read_bytes()
         assert len(content) == 500_000
         assert len(set(content)) == 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "plain\n",
+        'tab\t quote" ä🎈\n',
+        "back\\slash \\n\n",
+        "a\rb\r\n",
+        "\v\f\x1c\u2028\x85\n",
+        "none",
+        "\n",
+        "\x7f\x00\n",
+    ],
+)
+@pytest.mark.parametrize("end", ["", "end"])
+def test_long_texts_are_written_as_short_ones_are(tmp_path: Path, piece: str, end: str) -> None:
+    made = notebook(code("a"))
+    text = piece * 20_000 + end
+    made["cells"][1]["outputs"] = [
+        {"output_type": "stream", "name": "stdout", "text": text},
+        {"output_type": "display_data", "metadata": {}, "data": {"text/html": text, "image/png": "abc"}},
+    ]
+    nbformat.write(nbformat.from_dict(made), tmp_path / "y.ipynb")
+    assert notebook_bytes(made) == (tmp_path / "y.ipynb").read_bytes()

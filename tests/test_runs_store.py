@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flownb.errors import RecordError, RunNotFound
+from flownb.runs.database import Database
 from flownb.runs.project import Project
 from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord, new_run_id, time_text
 from flownb.runs.schema import MIGRATIONS
@@ -195,6 +196,51 @@ def test_other_fields_can_be_recorded_after_the_end(store: RecordStore, project:
     after = store.get(made.id)
     assert after.state is State.SUCCESS
     assert after.callback_errors[0]["message"] == "a dataclass is JSON data too"
+
+
+def test_an_end_and_what_became_of_the_steps_are_recorded_together_or_not_at_all(
+    store: RecordStore, project: Project
+) -> None:
+    made = record(project, steps=[StepRecord("a", 0), StepRecord("b", 1)])
+    store.create(made)
+    done, skipped = StepRecord("a", 0, "Success", NOW, NOW, 0.0), StepRecord("b", 1, "Skipped")
+    assert store.change(made.id, state=State.SUCCESS, steps=[done, skipped])
+    assert store.get(made.id).steps == [done, skipped]
+    assert not store.change(made.id, state=State.CRASHED, steps=[StepRecord("a", 0, "Crashed")])
+    assert store.get(made.id).steps == [done, skipped]
+
+
+def test_only_a_runs_creation_and_its_end_wait_for_the_disk(
+    store: RecordStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[bool] = []
+    write = Database.write
+
+    def noted(self: Database, *, durable: bool = False) -> Any:
+        waits.append(durable)
+        return write(self, durable=durable)
+
+    monkeypatch.setattr(Database, "write", noted)
+    made = record(project, steps=[StepRecord("a", 0)])
+    store.create(made)
+    store.change(made.id, state=State.RUNNING)
+    store.set_step(made.id, StepRecord("a", 0, "Running"))
+    store.add_output(made.id, OutputRecord("x"))
+    store.change(made.id, state=State.SUCCESS)
+    store.change(made.id, metrics={"a": 1})
+    assert waits == [True, False, False, False, True, False]
+
+
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_what_waits_for_the_disk_is_written_with_full_synchronisation(
+    tmp_path: Path, durable: bool, synchronous: int
+) -> None:
+    database = Database(tmp_path / "runs.db", lambda: None)
+    for last in (not durable, durable):  # the write before it was of the other kind
+        with database.write(durable=last) as connection:
+            (found,) = connection.execute("PRAGMA synchronous").fetchone()
+    assert found == synchronous
+    database.close()
 
 
 def test_a_change_that_cannot_be_is_an_error_and_changes_nothing(

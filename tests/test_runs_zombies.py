@@ -171,7 +171,7 @@ def test_a_pending_run_with_its_lock_is_left_alone(tmp_path: Path) -> None:
         store.create(RunRecord("r1", "co2", project.run_folder("r1")))
         assert store.find_zombies() == []
     (found,) = store.find_zombies()
-    assert "before the flow started" in str(found.error)
+    assert "before the flow was known to start" in str(found.error)
 
 
 def test_an_end_that_only_the_journal_was_told_is_the_runs_end(killed: Project) -> None:

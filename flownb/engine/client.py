@@ -14,9 +14,10 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from papermill.clientwrap import PapermillNotebookClient
 
 from flownb.engine.ending import CellError, Ending, cell_error, error_of
+from flownb.engine.folding import Folding
 from flownb.engine.kernel import Kernel
 from flownb.engine.observe import Reply
-from flownb.engine.secrets import redacted_message, redactor
+from flownb.engine.order import runs, secrets_after
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ PATIENCE = 10.0
 
 _TICK = 0.25  #: seconds between calls of the observer's `tick`
 _QUIET = 0.05  #: seconds without a message after which nothing more comes from a dead kernel
-_STREAM_LIMIT = 64_000  #: characters of a stream's output after which the next line begins a new one
 _IOPUB_LIMIT = 60  #: seconds that outputs may come after the reply that they belong to
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class _Stopped(Exception):  # no error: how a stop travels out of what it stoppe
         self.cause: Cause = cause
 
 
-class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
+class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
     """Executes one notebook with papermill's standard engine; `execute` leaves a true `Ending`."""
 
     def __init__(self, manager: Manager, session: Session, **traits: Any) -> None:
@@ -61,9 +61,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         self._hurry: asyncio.Future[None]  # done when it is asked for again
         self._trouble: asyncio.Future[None]  # what an observer raised where nobody waits for it
         self._last_message = 0.0
-        self._redacted = redactor(session.secrets.hidden)
-        #: so far back a secret can begin, encoded as it may be
-        self._reach = 6 * max(map(len, session.secrets.hidden), default=0)
+        self.hide(session.secrets)
 
     def execute(self, **_: Any) -> NotebookNode:
         """Execute the notebook; how it ended is in the session's `ending`.
@@ -115,27 +113,22 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
             self.nb.metadata["language_info"] = info["language_info"]
 
     async def _cells(self) -> Ending:
-        secrets_after = self._secrets_after()
-        if secrets_after is None:
+        behind = secrets_after(self.nb, self.skip_cells_with_tag)
+        if behind is None:
             await self._deliver_secrets()
         for index, cell in enumerate(self.nb.cells):
-            if not self._runs(cell):
+            if not runs(cell, self.skip_cells_with_tag):
                 self.nb_man.passed_over(cell)
                 continue
             self._at = index
             ending = await self._cell(index, cell)
             if ending is not None:
                 return ending
-            if index == secrets_after:
+            if index == behind:
                 await self._deliver_secrets()
             await self._after(index, cell)
         self._at = None
         return Ending("success")
-
-    def _runs(self, cell: NotebookNode) -> bool:
-        """Whether nbclient executes a cell at all."""
-        skipped = self.skip_cells_with_tag in cell.metadata.get("tags", ())
-        return cell.cell_type == "code" and bool(cell.source.strip()) and not skipped
 
     async def _cell(self, index: int, cell: NotebookNode) -> Ending | None:
         """Execute one cell; returns how the run ended, where it ended with this cell."""
@@ -144,7 +137,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         try:
             await self._within(self._one(cell, index), self.session.limits.step_timeout)
         except CellExecutionError as raised:
-            error = cell_error(cell, (raised.ename, self._redacted(raised.evalue)))
+            error = cell_error(cell, (raised.ename, self.redacted(raised.evalue)))
             ending = (
                 Ending("success", index, early=True) if error.exits_well else Ending("failed", index, error)
             )
@@ -179,7 +172,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     async def _died(self) -> Ending:
         await asyncio.wait({self.kernel.process.ended}, timeout=GRACE)
         code, name = self.kernel.process.status
-        return Ending("died", self._at, exit_code=code, signal=name, log=self._redacted(self.kernel.log()))
+        return Ending("died", self._at, exit_code=code, signal=name, log=self.redacted(self.kernel.log()))
 
     # what may take long, and what ends it
 
@@ -233,15 +226,6 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
 
     # code that is no cell
 
-    def _secrets_after(self) -> int | None:
-        """Return the index of the cell behind which the secrets come; None: before all cells."""
-        tags = [cell.metadata.get("tags", ()) for cell in self.nb.cells]
-        for wanted in ("injected-parameters", "parameters"):
-            for index, there in enumerate(tags):
-                if wanted in there and self._runs(self.nb.cells[index]):
-                    return index
-        return None
-
     async def _deliver_secrets(self) -> None:
         if self.session.secrets:
             reply = await self._within(self._silent(self.session.secrets.source), None)
@@ -285,9 +269,9 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         error = None
         if content["status"] != "ok":
             ename, evalue = str(content.get("ename", "Error")), str(content.get("evalue", ""))
-            traceback = tuple(self._redacted(list(content.get("traceback", ()))))
-            error = CellError(ename, self._redacted(evalue), traceback)
-        return Reply(error is None, self._redacted("".join(printed)), error)
+            traceback = tuple(self.redacted(list(content.get("traceback", ()))))
+            error = CellError(ename, self.redacted(evalue), traceback)
+        return Reply(error is None, self.redacted("".join(printed)), error)
 
     # what nbclient calls
 
@@ -302,33 +286,11 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
-        """Fold a kernel's message into a cell, without the secrets in it, and tell the observer."""
+        """Note when the kernel last said something, and fold it into its cell."""
         self._last_message = time.monotonic()
-        if self.session.secrets.hidden:
-            msg["content"] = redacted_message(self._redacted, msg["msg_type"], msg["content"])
         output: NotebookNode | None = super().process_message(msg, cell, cell_index)
-        if output is not None or msg["msg_type"] in ("clear_output", "update_display_data"):
-            self._tell(self.session.observer.cell_output, cell_index, cell, output)
         return output
 
-    def output(
-        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
-    ) -> NotebookNode | None:
-        """Append an output; a stream that goes on is joined with what it wrote just before."""
-        piece: NotebookNode | None = super().output(outs, msg, display_id, cell_index)
-        if piece is None or piece.output_type != "stream" or len(outs) < 2:
-            return piece
-        before = outs[-2]
-        if before.output_type == "stream" and before.name == piece.name and not _is_full(before.text):
-            outs.pop()
-            # a secret may have come in two pieces; the new one has been looked through by itself
-            seam = len(before.text) - self._reach
-            before.text = before.text[: max(seam, 0)] + self._redacted(
-                before.text[max(seam, 0) :] + piece.text
-            )
-        return piece
-
-
-def _is_full(text: str) -> bool:
-    """Whether a stream's output is better not made longer: joining would cost what it is long each time."""
-    return len(text) > _STREAM_LIMIT and text.endswith("\n")
+    def folded(self, index: int, cell: NotebookNode, output: NotebookNode | None) -> None:
+        """Tell the observer of a new output."""
+        self._tell(self.session.observer.cell_output, index, cell, output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -48,12 +48,14 @@ class Ending:
     early: bool = False  #: a success by `sys.exit(0)`: the cells behind `cell` did not run
     log: str = ""  #: end of what the kernel's process wrote outside of cells: a crash's last words
     notes: tuple[str, ...] = ()  #: what could not be done, and why
+    words: str = field(default="", compare=False)  #: how it died, where its status does not say it all
+    engine: str = field(default="", compare=False)  #: name of the engine that really ran it
 
     @property
     def reason(self) -> str:
         """One sentence for people; empty for a success."""
         if self.how == "died":
-            return f"the kernel {death(self.exit_code, self.signal)}"
+            return f"the kernel {self.words or death(self.exit_code, self.signal)}"
         if self.how == "timed out":
             what = "the run" if self.limit == "run" else "the step"
             return f"{what} took longer than its limit of {seconds(self.after or 0)}"

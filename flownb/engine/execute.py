@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flownb.engine.managed import NAME, STANDARD, ManagedEngine
+from flownb.engine.plugin import FORKING
 from flownb.engine.session import Limits, Session
+from flownb.engine.work import Work
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
@@ -23,22 +24,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "check", "execute"]
 
-_TICK = 0.1  #: seconds between calls of `tick`
-
 
 def engine_names() -> tuple[str, ...]:
     """Return the names of the engines that papermill knows here, sorted. Imports none of them."""
     from importlib.metadata import entry_points
 
     there = {point.name for point in entry_points(group="papermill.engine")}
-    return tuple(sorted({*there, STANDARD}))
+    return tuple(sorted({*there, FORKING, STANDARD}))
 
 
-def check(*, engine: str = STANDARD, kernel: str | None = None) -> None:
+def check(*, engine: str = FORKING, kernel: str | None = None) -> None:
     """Raise `EnvironmentRefused`, naming those there are, where an engine or a kernel is not there."""
-    from flownb.engine.kernel import check_kernel
+    from flownb.engine.kernelspecs import check_kernel
 
-    if engine not in engine_names():
+    if engine not in (FORKING, STANDARD) and engine not in engine_names():
         raise EnvironmentRefused(
             f"papermill knows no engine {engine!r} here; there are: {', '.join(engine_names())}"
         )
@@ -49,7 +48,7 @@ def check(*, engine: str = STANDARD, kernel: str | None = None) -> None:
 def execute(
     nb: NotebookNode,
     *,
-    engine: str = STANDARD,
+    engine: str = FORKING,
     kernel: str | None = None,
     cwd: Path,
     env: Mapping[str, str] | None = None,
@@ -59,7 +58,7 @@ def execute(
     stop: Stop | None = None,
     tick: Callable[[], None] | None = None,
 ) -> Ending:
-    """Execute a notebook through papermill in a process of its own, and return how it ended.
+    """Execute a notebook in a process of its own, and return how it ended.
 
     A flow that fails, dies, takes too long or is cancelled is an `Ending`, not an exception. The work
     is done in a thread of its own: neither this process's working directory nor its variables change,
@@ -69,12 +68,14 @@ def execute(
 
     Args:
         nb: the notebook, which stays as it is; the observer is given the copy that is executed.
-        engine: name of a papermill engine. Other engines than papermill's standard one run in a child
-            process, know nothing of secrets, and run no code between cells.
+        engine: `flownb`, which forks a process that is ready already, and where that cannot be has
+            papermill's standard engine do it; `nbclient`, which is that one; or the name of another
+            papermill engine. Those run in a child process, know nothing of secrets, and run no code
+            between cells.
         kernel: name of a kernelspec; None: the notebook's own.
         cwd: folder that it runs in.
         env: variables added to this process's own.
-        limits: seconds for the run and for each cell.
+        limits: seconds for the run and for each cell, and memory.
         observer: is told what happens, in the engine's thread.
         secrets: bound in the kernel right behind the cell tagged `injected-parameters`, else
             `parameters`; the notebook, its outputs and errors are kept without them.
@@ -93,57 +94,41 @@ def execute(
         session = replace(session, observer=observer)
     if stop is not None:
         session = replace(session, stop=stop)
-    work = _Work(nb, kernel, session)
-    work.start()
-    work.wait(tick)
-    if work.error is not None:
-        raise work.error
-    assert session.ending is not None
-    return session.ending
+    return Work(lambda: _executed(nb, kernel, session), session.stop).result(tick)
 
 
-class _Work(threading.Thread):
-    """The thread that executes; not a daemon, so that the interpreter's end waits for it."""
-
-    def __init__(self, nb: NotebookNode, kernel: str | None, session: Session) -> None:
-        super().__init__(name="flownb-run")
-        self._nb, self._kernel, self._session = nb, kernel, session
-        self._over = threading.Event()
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        """Execute; what is raised waits for `wait`."""
-        try:
-            _through_papermill(self._nb, self._kernel, self._session)
-        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
-            self.error = error
-        finally:
-            self._over.set()
-
-    def wait(self, tick: Callable[[], None] | None) -> None:
-        """Wait for the end, in the thread that asked for it; an interrupt there becomes a stop."""
-        trouble: BaseException | None = None
-        while not self._over.is_set():
-            try:
-                if not self._over.wait(_TICK) and tick is not None and trouble is None:
-                    tick()
-            except KeyboardInterrupt:
-                self._session.stop.request()
-            except BaseException as error:  # noqa: BLE001  # raised again below, when nothing runs any more
-                trouble = error
-                self._session.stop.request()
-        self.join()
-        if trouble is not None:
-            raise trouble
-
-
-def _through_papermill(nb: NotebookNode, kernel: str | None, session: Session) -> None:
+def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
     check(engine=session.engine)
     kernel = kernel or nb.metadata.get("kernelspec", {}).get("name")
     if not kernel:
         raise EnvironmentRefused(
             "the notebook does not say which kernel it runs with; name one with `kernel=`"
         )
+    notes: tuple[str, ...] = ()
+    if session.engine == FORKING:
+        from flownb.engine.fork.run import CannotFork, process_for, run_forked
+
+        try:
+            process = process_for(nb, kernel, session)
+        except CannotFork as refusal:
+            notes = (
+                f"papermill's standard engine has run this, as the engine {FORKING!r} cannot: {refusal}",
+            )
+            session = replace(session, engine=STANDARD)
+        else:
+            from flownb.engine.fork.keeper import Keeper, prepared
+
+            run_forked(Keeper(prepared(nb), session.observer), process, session)
+            assert session.ending is not None
+            return session.ending
+    if session.limits.memory is not None:
+        notes = (*notes, f"the memory was not limited: only the engine {FORKING!r} does that")
+    _through_papermill(nb, kernel, session)
+    assert session.ending is not None
+    return replace(session.ending, notes=(*notes, *session.ending.notes), engine=session.engine)
+
+
+def _through_papermill(nb: NotebookNode, kernel: str, session: Session) -> None:
     import papermill
     from papermill.engines import papermill_engines
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from flownb.engine.ending import CellError, Ending, error_of
-from flownb.engine.kernel import check_folder, child_environment
+from flownb.engine.kernelspecs import check_folder, child_environment
 from flownb.engine.manager import Manager
 from flownb.engine.process import Watched
 from flownb.errors import EnvironmentRefused

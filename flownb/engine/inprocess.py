@@ -34,10 +34,12 @@ _WANTS_KERNEL = (
 def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     """Run the flow's steps with validated parameters and return its outputs by name.
 
-    Raises `ParameterError` before anything runs, and whatever the flow's own code raises.
+    Raises `ParameterError` and `NotTrusted` before anything runs, and whatever the flow's own code raises.
     """
     from flownb.parameters import validate
+    from flownb.storage import trust
 
+    trust.require_flow(flow)
     values = validate(flow, given)
     with _main_module() as namespace:
         return _run(flow, values, _Session(namespace))

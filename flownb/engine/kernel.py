@@ -11,6 +11,7 @@ from queue import Empty
 from typing import IO, TYPE_CHECKING, Any
 
 from flownb.engine.ending import death
+from flownb.engine.kernelspecs import check_folder, check_kernel, child_environment
 from flownb.engine.process import Watched
 from flownb.errors import EnvironmentRefused
 
@@ -25,48 +26,6 @@ shell = __import__("IPython").get_ipython()
 shell.keepkernel_on_exit = None
 shell.ask_exit()
 """
-
-
-def kernel_names() -> tuple[str, ...]:
-    """Return the names of the kernels that can be started here, sorted."""
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    return tuple(sorted(KernelSpecManager().find_kernel_specs()))
-
-
-def check_kernel(name: str) -> None:
-    """Raise `EnvironmentRefused`, naming the kernels there are, where there is none of that name."""
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
-    try:
-        spec = KernelSpecManager().get_kernel_spec(name)
-    except NoSuchKernel:
-        there = ", ".join(kernel_names()) or "none"
-        raise EnvironmentRefused(
-            f"there is no kernel named {name!r} here (there are: {there}); choose one of them with "
-            "`kernel=`, or install it: python -m ipykernel install --user --name NAME"
-        ) from None
-    program = spec.argv[0] if spec.argv else ""
-    if not program.startswith("python") and shutil.which(Path(program).expanduser()) is None:
-        raise EnvironmentRefused(
-            f"the kernel {name!r} cannot be started: its program {program!r} is not there; "
-            f"mend or remove {Path(spec.resource_dir) / 'kernel.json'}"
-        )
-
-
-def check_folder(cwd: Path) -> None:
-    """Raise `EnvironmentRefused` where there is no such folder to run in."""
-    if not cwd.is_dir():
-        raise EnvironmentRefused(f"the flow cannot run in {cwd}: there is no such folder; set `cwd`")
-
-
-def child_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a run's process gets: this process's own, with `env` on top.
-
-    Left out are those by which a notebook's kernel knows which notebook and process it belongs to.
-    """
-    inherited = {k: v for k, v in os.environ.items() if k not in ("JPY_SESSION_NAME", "JPY_PARENT_PID")}
-    return {**inherited, **env}
 
 
 class Kernel:

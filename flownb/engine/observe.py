@@ -53,6 +53,10 @@ class Observer:
     def cell_ended(self, index: int, cell: NotebookNode, error: CellError | None) -> None:
         """Hear that a cell has ended; `error` is what it raised, was stopped by, or died of."""
 
+    def follows_at_once(self, index: int, cell: NotebookNode) -> bool:  # noqa: ARG002  # for those that want code
+        """Return whether no code is wanted behind this cell, so that the next may be sent along with it."""
+        return type(self).code_after is Observer.code_after
+
     def code_after(self, index: int, cell: NotebookNode) -> Silent | None:
         """Return code to be run silently now that this cell has ended well; None for nothing."""
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """How long an execution may take, in seconds; None: as long as it likes."""
+    """What an execution may take: time in seconds, memory; None: as much as it likes."""
 
     timeout: float | None = None  #: the whole run, from the start of its kernel
     step_timeout: float | None = None  #: each cell
+    memory: int | None = None  #: bytes that the flow may take, above what its process has at its start
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Session:
     observer: Observer = field(default_factory=Observer)
     secrets: Secrets = field(default_factory=Secrets)
     stop: Stop = field(default_factory=Stop)
-    engine: str = "nbclient"
+    engine: str = "flownb"
     start_timeout: float = 60.0  #: seconds until a kernel that does not answer is given up
     started: float = field(default_factory=time.monotonic)
     ending: Ending | None = None  #: set when it is over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +54,31 @@ def as_limit(value: object) -> float | None:
     return seconds
 
 
+def as_memory(value: object) -> int | None:
+    """Return an amount of memory in bytes; given as a number of them, or as a text such as "2 GB"."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        written = _MEMORY.fullmatch(value.strip())
+        if written is None:
+            raise _wrong(f'is a number of bytes, or a text such as "2 GB" or "512 MiB"; not {value!r}')
+        value = round(float(written["number"]) * _UNITS[(written["unit"] or "b").lower()])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong('is a whole number of bytes, or a text such as "2 GB"')
+    if value < _LEAST_MEMORY:
+        raise _wrong(f"is {value} bytes, in which no flow can do anything; give at least 16 MB")
+    return value
+
+
+_LEAST_MEMORY = 16_000_000
+_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]?i?b?)", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1} | {
+    f"{letter}{form}": base**power
+    for power, letter in enumerate("kmgt", 1)
+    for form, base in (("", 1000), ("b", 1000), ("i", 1024), ("ib", 1024))
+}
+
+
 def as_variables(value: object) -> dict[str, str]:
     """Return environment variables; numbers become text. A secret is refused: records show these."""
     if not isinstance(value, Mapping):
@@ -73,6 +99,7 @@ def as_variables(value: object) -> dict[str, str]:
 Labels = Annotated[tuple[str, ...], BeforeValidator(as_labels)]
 Seconds = Annotated[float, BeforeValidator(as_seconds)]
 Limit = Annotated[float | None, BeforeValidator(as_limit)]
+Memory = Annotated[int | None, BeforeValidator(as_memory)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Variables = Annotated[dict[str, str], BeforeValidator(as_variables)]
 

@@ -1,8 +1,10 @@
-"""Runs on this machine, each in a kernel of its own."""
+"""Runs on this machine, each in a process of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -11,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from flownb.environments.base import Environment
-from flownb.environments.fields import Folder, Limit, Seconds, Variables  # noqa: TC001  # read by pydantic
+from flownb.environments.fields import (  # noqa: TC001  # read by pydantic
+    Folder,
+    Limit,
+    Memory,
+    Seconds,
+    Variables,
+)
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class LocalEnvironment(Environment):
-    """Runs flows on this machine through papermill, each in a process group of its own.
+    """Runs flows on this machine, each in a process of its own that is forked from one that is ready.
 
     The process that calls `execute`, `submit` or `map` supervises: `on_start`, `on_exit` and `on_change` are
     called there, by `execute` in the calling thread, by the others in threads of their own. When a run has
@@ -40,13 +48,23 @@ class LocalEnvironment(Environment):
 
     engine: Annotated[
         str,
-        Field(description="A papermill engine. Others than nbclient take no secrets and store no outputs."),
-    ] = "nbclient"
+        Field(
+            description="flownb forks a process that is ready; nbclient is papermill's standard engine. "
+            "Other papermill engines take no secrets and store no outputs."
+        ),
+    ] = "flownb"
     kernel: Annotated[
         str | None, Field(description="Name of a kernelspec; the flow's own where it is not given.")
     ] = None
     timeout: Annotated[Limit, Field(description="Seconds, or a timedelta, for a whole run.")] = None
     step_timeout: Annotated[Limit, Field(description="Seconds, or a timedelta, for each cell.")] = None
+    memory: Annotated[
+        Memory,
+        Field(
+            description='Bytes, or a text such as "2 GB", that a flow may take above what its process has '
+            "at its start."
+        ),
+    ] = None
     cwd: Annotated[
         Folder | None,
         Field(description="Folder to run in; the folder of the flow's notebook where it is not given."),
@@ -117,10 +135,12 @@ class LocalEnvironment(Environment):
         """
         from flownb.environments.grid import points_of
         from flownb.parameters import Validator
+        from flownb.storage import trust
 
         if parallel is not None and parallel < 1:
             raise EnvironmentRefused(f"`parallel` is at least 1, and was given as {parallel}")
         flow = storage.get_flow(location)
+        trust.require(storage, flow.location)
         validator = Validator(flow)
         plans = [self._plan(flow, validator.validate(point, text=text)) for point in points_of(grid)]
         told = threading.Lock()
@@ -144,12 +164,31 @@ class LocalEnvironment(Environment):
     ) -> Supervisor:
         """Return the supervisor of a run that has been checked and recorded, and has yet to do its work."""
         from flownb.parameters import validate
+        from flownb.storage import trust
 
         flow = storage.get_flow(location)
-        plan = self._plan(flow, validate(flow, parameters or {}, text=text))
+        trust.require(storage, flow.location)
+        values = validate(flow, parameters or {}, text=text)
+        if self.engine == "flownb" and "nbclient" not in sys.modules:
+            # what the plan imports takes longer than the start of a process to fork from: both at once
+            threading.Thread(target=self._make_ready, args=(flow,), name="flownb-ready").start()
+        plan = self._plan(flow, values)
         supervisor = self._supervisor(storage, plan, asked_by)
         supervisor.begin()
         return supervisor
+
+    def _make_ready(self, flow: Flow) -> None:
+        """Start the process that the run is going to be forked from; what is in its way the run will tell."""
+        from flownb.engine.fork.interpreter import Launch
+        from flownb.engine.fork.run import launch_for
+        from flownb.engine.fork.template import TemplateFailed
+        from flownb.engine.fork.templates import templates
+
+        kernel = self.kernel or flow.kernel
+        with contextlib.suppress(EnvironmentRefused, TemplateFailed):
+            launch = launch_for(kernel, self.env) if kernel else None
+            if isinstance(launch, Launch):
+                templates().template(launch)
 
     def _plan(self, flow: Flow, values: dict[str, Any]) -> Plan:
         """Check all that can be checked before anything starts."""
@@ -184,6 +223,7 @@ class LocalEnvironment(Environment):
             env=self.env,
             timeout=self.timeout,
             step_timeout=self.step_timeout,
+            memory=self.memory,
             retries=self.retries,
             backoff=self.backoff,
             on_start=resolve(self.on_start),

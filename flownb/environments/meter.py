@@ -5,7 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Meter:
 
     def __init__(self, pid: int | None) -> None:
         """Measure the process `pid`; None for one that cannot be measured."""
-        self._folder = Path(f"/proc/{pid}") if pid is not None and Path("/proc/self/stat").exists() else None
+        self._folder = f"/proc/{pid}" if pid is not None and os.path.exists("/proc/self/stat") else None
         self._cpu_before: float | None = None
         self._cpu: float | None = None
         self._peak: int | None = None
@@ -35,7 +40,7 @@ class Meter:
         self._peak = None
         if self._folder is not None:
             with contextlib.suppress(OSError):  # not allowed everywhere; then the peak is that so far
-                (self._folder / "clear_refs").write_text("5")
+                _use(f"{self._folder}/clear_refs", os.O_WRONLY, lambda file: os.write(file, b"5"))
         self._cpu_before = self._cpu = self._read_cpu()
 
     def look(self) -> None:
@@ -53,26 +58,37 @@ class Meter:
         return Taken(None if cpu is None else round(max(cpu, 0.0), 2), self._peak)
 
     def _read_cpu(self) -> float | None:
-        text = self._read("stat")
-        if not text:
+        said = self._read("stat")
+        if not said:
             return None
         # the name before the last bracket may hold anything; behind it utime is the 12th, cstime the 15th
-        times = text.rpartition(")")[2].split()[11:15]
-        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+        times = said.rpartition(b")")[2].split()[11:15]
+        return sum(map(int, times)) / _TICKS
 
     def _read_peak(self) -> int | None:
-        for line in self._read("status").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return None
+        peak = self._read("status").partition(b"\nVmHWM:")[2]
+        return int(peak.split(maxsplit=1)[0]) * 1024 if peak else None
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str) -> bytes:
         if self._folder is None:
-            return ""
+            return b""
         try:
-            return (self._folder / name).read_text(encoding="utf-8", errors="replace")
+            return _use(f"{self._folder}/{name}", os.O_RDONLY, lambda file: os.read(file, _PAGE))
         except OSError:  # it has ended
-            return ""
+            return b""
+
+
+_PAGE = 1 << 16  #: bytes; more than these files have
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+def _use(path: str, flags: int, use: Callable[[int], T]) -> T:
+    """Open a file for one system call: these are read for every cell of a run."""
+    descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return use(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def together(spans: list[Taken]) -> Taken:

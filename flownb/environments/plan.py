@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -73,8 +74,6 @@ class Plan:
     @cached_property
     def notebook(self) -> NotebookNode:
         """The notebook to execute: the document with the values in a cell behind the parameters'."""
-        from importlib.metadata import version
-
         noted = {name: _noted(self.values[name], text) for name, text in self.parameters.items()}
         source = render_assignments(self.values, self.flow, hidden=self.hidden)
         notebook = to_notebook(self.flow)
@@ -83,11 +82,19 @@ class Plan:
         about = notebook.metadata.setdefault("papermill", type(notebook)())
         for name in ("default_parameters", "parameters", "environment_variables"):
             about.setdefault(name, type(notebook)())
-        about["version"] = version("papermill")
+        about["version"] = _version_of("papermill")
         for cell in notebook.cells:
             if cell.metadata.get("tags") == ["injected-parameters"]:
                 cell.metadata.setdefault("papermill", type(notebook)())
         return notebook
+
+
+@functools.cache
+def _version_of(distribution: str) -> str:
+    """Return a distribution's version; read once, as reading it takes as long as a short run."""
+    from importlib.metadata import version
+
+    return version(distribution)
 
 
 def steps_by_cell(flow: Flow, notebook: Mapping[str, Any]) -> dict[int, int]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flownb.engine import Observer, Pace, Silent
+from flownb.engine import Observer, Silent
 from flownb.engine.ending import plain
 from flownb.environments.meter import Meter, Taken
 from flownb.environments.plan import step_of, steps_by_cell, wants_collecting
+from flownb.environments.share import Share
 from flownb.runs.collect import collected, snippet
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
@@ -57,9 +58,9 @@ class Books:
         if store:
             self.store.set_step(self.record.id, step)
 
-    def save_notebook(self) -> None:
+    def save_notebook(self, *, durable: bool = True) -> None:
         """Write the executed notebook with the statuses that are true now."""
-        write_atomic(self.record.notebook, mark(self.notebook, self.record))
+        write_atomic(self.record.notebook, mark(self.notebook, self.record), durable=durable)
 
     def position_of(self, index: int | None) -> int | None:
         """Return the position of the step that the cell at `index` is; None where it is none."""
@@ -88,7 +89,7 @@ class Recorder(Observer):
     def __init__(self, books: Books) -> None:
         """Write into `books`."""
         self._books = books
-        self._pace = Pace()
+        self._share = Share()
         self._meter = Meter(None)
         self._at: int | None = None  # index of the cell at work
         self._began = 0.0
@@ -100,7 +101,9 @@ class Recorder(Observer):
     def notebook_started(self, nb: NotebookNode) -> None:
         """Write the executed notebook for the first time."""
         self._books.notebook = nb
-        self._save()
+        began = time.monotonic()
+        self._books.save_notebook(durable=False)  # a power cut now loses a run that has just begun
+        self._share.wrote(time.monotonic() - began)
 
     def kernel_started(self, pid: int | None) -> None:
         """Begin to measure."""
@@ -123,8 +126,14 @@ class Recorder(Observer):
     def cell_output(self, index: int, cell: NotebookNode, output: NotebookNode | None) -> None:  # noqa: ARG002
         """Log what was printed."""
         self._unwritten = True
-        if output is not None and output.output_type == "stream":
+        if output is None:
+            return
+        if output.output_type == "stream":
             self._books.log.stream(output.name, output.text)
+            self._share.grew(len(output.text))
+        else:
+            texts = (value for value in output.get("data", {}).values() if isinstance(value, str))
+            self._share.grew(sum(map(len, texts)))
 
     def cell_ended(self, index: int, cell: NotebookNode, error: CellError | None) -> None:
         """Note how the cell and its step ended; how a step ended badly is known with the run's end."""
@@ -150,6 +159,11 @@ class Recorder(Observer):
         self._at = self._unrecorded = None
         self._books.journal.cell(index, cell)
         self._unwritten = True
+
+    def follows_at_once(self, index: int, cell: NotebookNode) -> bool:  # noqa: ARG002  # its place tells
+        """Return whether the cell is of no step whose outputs are to be stored."""
+        position = self._books.position_of(index)
+        return position is None or not wants_collecting(self._books.flow.steps[position])
 
     def code_after(self, index: int, cell: NotebookNode) -> Silent | None:
         """Ask for the step's outputs to be stored."""
@@ -187,21 +201,17 @@ class Recorder(Observer):
         if self._unrecorded is not None:
             self._books.put_step(self._unrecorded)
             self._unrecorded = None
-        if self._unwritten and self._pace.due:
+        if self._unwritten and self._share.allows:
             began = time.monotonic()
             if self._at is not None:
                 self._books.journal.cell(self._at, nb.cells[self._at])
-            self._save(began)
+            self._books.save_notebook()
+            self._share.wrote(time.monotonic() - began)
+            self._unwritten = False
 
     def notebook_ended(self, nb: NotebookNode) -> None:
         """Note the notebook's own metadata; the supervisor writes the end."""
         self._books.journal.metadata(nb.metadata)
-
-    def _save(self, began: float | None = None) -> None:
-        began = time.monotonic() if began is None else began
-        self._books.save_notebook()
-        self._pace.done(time.monotonic() - began)
-        self._unwritten = False
 
 
 def run_error(

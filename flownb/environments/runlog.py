@@ -44,8 +44,9 @@ class RunLog:
         whole, _, rest = (self._partial.get(name, "") + text).rpartition("\n")
         self._partial[name] = _last_overwrite(rest)
         if whole or text.endswith("\n"):
-            lines = [_last_overwrite(line.removesuffix("\r")) for line in whole.split("\n")]
-            self._write(plain("\n".join(lines)) + "\n")
+            if "\r" in whole:
+                whole = "\n".join(_last_overwrite(line.removesuffix("\r")) for line in whole.split("\n"))
+            self._write(plain(whole) + "\n")
 
     def flush(self) -> None:
         """Write the lines that are held back, as if they were complete."""

@@ -57,6 +57,7 @@ class Settings:
     env: Mapping[str, str]
     timeout: float | None = None  #: seconds for the whole run, all attempts and waits together
     step_timeout: float | None = None
+    memory: int | None = None  #: bytes
     retries: int = 0
     backoff: float = 0.0  #: seconds before the first retry; doubled for each that follows
     on_start: tuple[Callback, ...] = ()
@@ -139,7 +140,7 @@ class Supervisor:
             record.outputs_folder.mkdir(parents=True)
             self._lock.acquire()
             self._reserve.hold()
-            write_atomic(record.document, self._plan.document)
+            write_atomic(record.document, self._plan.document, durable=False)  # the run has yet to begin
             self._store.create(record)
         except BaseException as error:
             self._lock.release()
@@ -183,6 +184,7 @@ class Supervisor:
                 return Outcome(State.FAILED, RunError("CallbackError", message, traceback=first.traceback))
             self._books.change(state=State.RUNNING, started=datetime.now(UTC))
             self._books.journal.state(State.RUNNING)
+            self._tell(always=True)  # a quick run is over before it would be due
             self._began = time.monotonic()
             if self._settings.timeout is not None:
                 self._deadline = self._began + self._settings.timeout
@@ -221,12 +223,14 @@ class Supervisor:
             kernel=settings.kernel,
             cwd=settings.cwd,
             env=settings.env,
-            limits=Limits(left, settings.step_timeout),
+            limits=Limits(left, settings.step_timeout, settings.memory),
             observer=recorder,
             secrets=self._plan.secrets,
             stop=self.stop,
             tick=self._tick,
         )
+        if ending.engine and ending.engine != self._books.record.engine:
+            self._books.change(engine=ending.engine)
         for note in ending.notes:
             self._books.log.note(note)
         if ending.log:
@@ -348,12 +352,18 @@ class Supervisor:
         self._at_last(self._record_end)
 
     def _record_end(self) -> None:
-        for step in self._books.record.steps:
-            self._finish_step(step, self._books.record)
         record = self._books.record
+        steps = [_over(step, record) for step in record.steps]
         self._store.change(
-            record.id, state=record.state, error=record.error, ended=record.ended, metrics=record.metrics
+            record.id,
+            state=record.state,
+            error=record.error,
+            ended=record.ended,
+            metrics=record.metrics,
+            steps=[step for step, known in zip(steps, record.steps, strict=True) if step is not known],
         )
+        self._books.record = replace(record, steps=steps)  # now: until it is recorded it may be tried again
+        self._books.revision += 1
 
     def _at_last(self, action: Callable[[], None]) -> None:
         """Write what must be written of the end; where the disk is full, with what was kept free for it."""
@@ -362,15 +372,6 @@ class Supervisor:
         except RecordError:
             self._reserve.free()
             action()
-
-    def _finish_step(self, step: StepRecord, run: RunRecord) -> None:
-        if step.state == State.RUNNING:
-            step = replace(step, state=run.state.value, ended=step.ended or run.ended, error=run.error)
-        elif step.state == State.PENDING:
-            step = replace(step, state="Skipped")
-        elif run.error is None or run.error.step != step.name:
-            return
-        self._books.put_step(step)
 
     def _journal_end(self) -> None:
         record = self._books.record
@@ -385,6 +386,15 @@ class Supervisor:
         if outcome.error is None:
             return outcome
         return replace(outcome, error=self._books.redacted.error(outcome.error))
+
+
+def _over(step: StepRecord, run: RunRecord) -> StepRecord:
+    """Return how a step stands at the end of its run; the very same where that is recorded already."""
+    if step.state == State.RUNNING:
+        return replace(step, state=run.state.value, ended=step.ended or run.ended, error=run.error)
+    if step.state == State.PENDING:
+        return replace(step, state="Skipped")
+    return step
 
 
 def _uninterrupted(action: Callable[[], None]) -> None:

@@ -30,13 +30,17 @@ class Database:
         self._opened: _Opened | None = None
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """Give a connection within a transaction that nobody else writes in; all of it is kept, or nothing.
 
+        What was written is there for everybody when the block ends, and stays also when this process is
+        killed. Where it is `durable` it is on the disk by then, with all that was written before it: the
+        machine may go down. Else that may take the last of the transactions, from one on and each whole.
         Raises `RecordError` with SQLite's or the system's word where it cannot be written.
         """
-        self._prepare()
-        with self._words("written"), self._open().used() as connection:
+        if self._opened is None:
+            self._prepare()
+        with self._words("written"), self._open().used(durable=durable) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -93,11 +97,15 @@ class _Opened:
         self._inherited = inherited  # kept: a child must not even close the connection of its parent
         self._turn = threading.RLock()
         self._connection = _connect(path)
+        self._durable = False
         self.close = weakref.finalize(self, _close, self._connection, self.process)
 
     @contextlib.contextmanager
-    def used(self) -> Iterator[sqlite3.Connection]:
+    def used(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         with self._turn:
+            if durable is not self._durable:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
             yield self._connection
 
 
@@ -105,7 +113,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         _use_wal(connection)
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: safe, but not always durable
         bring_up_to_date(connection, path)
     except BaseException:
         connection.close()

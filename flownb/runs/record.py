@@ -76,7 +76,17 @@ class StepRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
-        return {**asdict(self), "started": time_text(self.started), "ended": time_text(self.ended)}
+        return {
+            "name": self.name,
+            "position": self.position,
+            "state": self.state,
+            "started": time_text(self.started),
+            "ended": time_text(self.ended),
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "error": asdict(self.error) if self.error else None,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

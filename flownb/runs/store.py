@@ -16,7 +16,7 @@ from flownb.runs.states import State
 if TYPE_CHECKING:
     import builtins
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from flownb.runs.project import Project
@@ -30,8 +30,11 @@ _NAMED = 5  #: so many candidates are named where an id is ambiguous
 class RecordStore:
     """The records of one project, for any number of threads and processes at once.
 
-    Nothing is opened before it is needed, and nothing is made by reading. Each change is on the disk when
-    its call returns. Raises `RecordError` with the system's word where that cannot be.
+    Nothing is opened before it is needed, and nothing is made by reading. Each change is there for
+    everybody when its call returns, and stays though the caller is killed. That a run was created, and how
+    it ended, is on the disk by then, with all that was recorded before: a machine that goes down may take
+    what was recorded since, but no part of it alone. Raises `RecordError` with the system's word where it
+    cannot be written.
     """
 
     def __init__(self, project: Project) -> None:
@@ -43,9 +46,9 @@ class RecordStore:
 
         Raises `RecordError` where there is a run of that id.
         """
-        data = record.to_json() | {"folder": self._stored_folder(record.folder)}
+        data = replace(record, steps=[]).to_json() | {"folder": self._stored_folder(record.folder)}
         row = [data[name] for name in _COLUMNS]
-        with self._database.write() as connection:
+        with self._database.write(durable=True) as connection:
             if connection.execute("SELECT 1 FROM runs WHERE id = ?", (record.id,)).fetchone():
                 raise RecordError(f"a run {record.id} is recorded already")
             connection.execute(
@@ -53,8 +56,7 @@ class RecordStore:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [*row, _text({name: data[name] for name in _FIELDS})],
             )
-            for step in record.steps:
-                _put_step(connection, record.id, step)
+            _put_steps(connection, record.id, record.steps)
 
     def get(self, run_id: str) -> RunRecord:
         """Return a run by its id, a beginning or end of it that no other run has, or `last`.
@@ -110,9 +112,10 @@ class RecordStore:
         state: State | str | None = None,
         error: RunError | None = None,
         ended: datetime | None = None,
+        steps: Iterable[StepRecord] = (),
         **changed: Any,
     ) -> bool:
-        """Change fields of a run; whether it was done.
+        """Change fields of a run, and those of its steps that are given; whether it was done.
 
         What a run came to (`state`, `error`, `ended`) is fixed once its state is terminal: such a change
         is then refused as a whole and False returned. Other fields can be recorded at any time. With a
@@ -123,7 +126,8 @@ class RecordStore:
         if unknown:
             raise TypeError(f"a run's record has no field to change called {', '.join(sorted(unknown))}")
         outcome = state is not None or error is not None or ended is not None
-        with self._database.write() as connection:
+        durable = state is not None and State(state).terminal
+        with self._database.write(durable=durable) as connection:
             statement = "SELECT state, started, ended, attempt, data FROM runs WHERE id = ?"
             row = connection.execute(statement, (run_id,)).fetchone()
             if row is None:
@@ -137,12 +141,14 @@ class RecordStore:
                     outcome,
                 ),
             )
+            if done.rowcount == 1:
+                _put_steps(connection, run_id, steps)
             return done.rowcount == 1
 
     def set_step(self, run_id: str, step: StepRecord) -> None:
         """Record how a step stands; what was recorded of the step at that position before is replaced."""
         with self._database.write() as connection:
-            _put_step(connection, run_id, step)
+            _put_steps(connection, run_id, (step,))
 
     def add_output(self, run_id: str, output: OutputRecord) -> None:
         """Record an output; one of the same name is replaced."""
@@ -244,9 +250,9 @@ def _changed(
     )
 
 
-def _put_step(connection: sqlite3.Connection, run_id: str, step: StepRecord) -> None:
+def _put_steps(connection: sqlite3.Connection, run_id: str, steps: Iterable[StepRecord]) -> None:
     statement = "INSERT OR REPLACE INTO steps (run, position, data) VALUES (?, ?, ?)"
-    connection.execute(statement, (run_id, step.position, _text(step.to_json())))
+    connection.executemany(statement, ((run_id, step.position, _text(step.to_json())) for step in steps))
 
 
 def _text(data: Any) -> str:

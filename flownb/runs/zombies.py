@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KIND = "DeadProcess"  #: of the error of a run whose supervisor died
 
+_EARLY = " before the flow was known to start"
+
 
 def bury(store: RecordStore, record: RunRecord) -> RunRecord | None:
     """Record `record` as `Crashed` if its supervisor is dead, and return it as it is then; else None.
@@ -47,10 +49,8 @@ def _record_end(store: RecordStore, over: RunRecord, remark: str) -> RunRecord:
     error = over.error
     if remark and error is not None:
         error = replace(error, message=f"{error.message}; {remark}")
-    if store.change(over.id, state=over.state, error=error, ended=over.ended):
-        for step in over.steps:
-            if step.state == over.state:
-                store.set_step(over.id, step)
+    ended_with_it = [step for step in over.steps if step.state == over.state]
+    store.change(over.id, state=over.state, error=error, ended=over.ended, steps=ended_with_it)
     return store.get(over.id)
 
 
@@ -67,7 +67,7 @@ def _told_end(record: RunRecord) -> RunRecord | None:
 
 def _crashed(record: RunRecord, ended: datetime) -> RunRecord:
     going = [step for step in record.steps if step.state == State.RUNNING]
-    where = f" in step `{going[0].name}`" if going else "" if record.started else " before the flow started"
+    where = f" in step `{going[0].name}`" if going else "" if record.started else _EARLY
     message = (
         f"the process that supervised this run ended without a word{where} (killed, or the machine went down)"
     )

@@ -1,0 +1,128 @@
+"""The kernel of a template: ipykernel's own application and kernel objects, made without sockets.
+
+Profile, configuration, extensions and startup files are taken as in any kernel, once, before the fork.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from ipykernel import ipkernel
+from ipykernel.displayhook import ZMQDisplayHook
+from ipykernel.kernelapp import IPKernelApp
+
+from .execution import execute
+from .session import PipeSession
+from .streams import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+
+class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types that mypy follows here
+    """ipykernel's application, less what talks to a front end, and what takes threads."""
+
+    streams: tuple[Stream, Stream]  #: `sys.stdout` and `sys.stderr` as they are made
+
+    name = "ipython-kernel"  # so that it reads the configuration of that name
+
+    def init_crash_handler(self) -> None:  # noqa: D102  # as in the base class, and so are the next
+        pass
+
+    def init_connection_file(self) -> None:  # noqa: D102
+        pass
+
+    def init_poller(self) -> None:  # noqa: D102
+        pass
+
+    def init_sockets(self) -> None:  # noqa: D102
+        self.session = PipeSession(parent=self)
+        self.iopub_socket = "iopub"
+
+    def init_heartbeat(self) -> None:  # noqa: D102
+        pass
+
+    def write_connection_file(self, **_: Any) -> None:  # noqa: D102
+        pass
+
+    def log_connection_info(self) -> None:  # noqa: D102
+        pass
+
+    def init_io(self) -> None:  # noqa: D102
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.streams = Stream(self.session, "stdout"), Stream(self.session, "stderr")
+        sys.stdout, sys.stderr = self.streams
+        self.displayhook = sys.displayhook = ZMQDisplayHook(self.session, self.iopub_socket)
+        self.patch_io()
+
+    def init_kernel(self) -> None:  # noqa: D102
+        with _without("debugpy"):  # no debugger can talk to it, and its import takes a third of the start
+            self.kernel = kernel = self.kernel_class.instance(
+                parent=self,
+                session=self.session,
+                iopub_socket=self.iopub_socket,
+                log=self.log,
+                profile_dir=self.profile_dir,
+                user_ns=self.user_ns,
+            )
+        self.displayhook.get_execution_count = lambda: kernel.execution_count
+
+    def close(self) -> None:  # noqa: D102
+        pass
+
+
+def _remembered(look: Callable[..., dict[str, bool]]) -> Callable[..., dict[str, bool]]:
+    known: dict[Any, dict[str, bool]] = {}
+
+    def remembered(function: Callable[..., Any], names: Sequence[str]) -> dict[str, bool]:
+        key = (function, *names)
+        if key not in known:
+            known[key] = look(function, names)
+        return known[key]
+
+    return remembered
+
+
+def _no_debugger(*_: Any, **__: Any) -> None:
+    """Do at a breakpoint what a kernel's debugger does while nobody debugs: go on."""
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Have the import of a module fail, as where it is not installed."""
+    sys.modules[module] = None  # type: ignore[assignment]  # so the import system marks it
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
+# people see it: in what the kernel logs, and in `%config`
+TemplateApp.__name__ = IPKernelApp.__name__
+
+
+def make(arguments: Sequence[str]) -> TemplateApp:
+    """Return an initialised application; its kernel's shell can execute, once there is a loop.
+
+    Args:
+        arguments: those of the kernel's own command line, without the connection file.
+
+    """
+    # ipykernel looks at the signature of `run_cell` for each cell anew, which takes a tenth of a short one
+    ipkernel._accepts_parameters = _remembered(ipkernel._accepts_parameters)  # noqa: SLF001
+    app: TemplateApp = TemplateApp.instance()
+    app.initialize(["--HistoryManager.hist_file=:memory:", *arguments])
+    kernel = app.kernel
+    kernel.shell_handlers["execute_request"] = partial(execute, kernel)
+    if importlib.util.find_spec("debugpy") is not None:
+        sys.breakpointhook = _no_debugger
+    # asked for when a cell is awaited: interrupts reach it in this thread
+    kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
+    return app

@@ -1,0 +1,275 @@
+"""The process of one run: takes a kernel's requests from a socket, and executes them one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import gc
+import inspect
+import io
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from collections import deque
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tornado.platform.asyncio  # noqa: F401  # what `IOLoop.current()` would else import in each child
+from tornado.ioloop import IOLoop
+
+from . import guardian, linux, wire
+from .execution import unheard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    from .app import TemplateApp
+    from .streams import Descriptor
+
+_BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+_TURN = 0.002  #: seconds
+_PAGE = resource.getpagesize()
+
+
+class Child:
+    """What a freshly forked process is until its end; to be made and run in that process only."""
+
+    def __init__(
+        self, app: TemplateApp, sock: socket.socket, descriptors: tuple[Descriptor, Descriptor], last: int
+    ) -> None:
+        """Become a process of its own: own group and session, own randomness, own output.
+
+        Args:
+            app: the template's, with its kernel.
+            sock: where the requests come from, and the answers go to.
+            descriptors: what 1 and 2 become.
+            last: descriptor of a pipe to the guardian, for the last word.
+
+        """
+        self._last = last
+        self._pid = os.getpid()
+        self._kernel = app.kernel
+        self._session = app.session
+        self._socket = sock
+        self._incoming = wire.Incoming()
+        self._frames: deque[wire.Frame | None] = deque()
+        self._passing = False  # of what was sent ahead nothing is done, until the owner has heard why
+        self._arrived: asyncio.Future[None] | None = None
+        _reseed()
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._warm())
+        gc.freeze()  # what came with the fork is not looked through again
+        self._streams = app.streams
+        self._session.connect(sock, app.streams)
+        for stream, descriptor in zip(app.streams, descriptors, strict=True):
+            descriptor.put_in_place()
+            stream.connect(descriptor)
+        self._wake_on_signals()
+
+    async def _warm(self) -> None:
+        """Touch what a cell touches while nobody waits: the first write to a page of a fork copies it."""
+        self._kernel.io_loop = IOLoop.current()
+        with unheard(self._kernel.shell):
+            await self._kernel.do_execute("1", silent=False, store_history=False)
+
+    def _wake_on_signals(self) -> None:
+        """Have a signal end the loop's wait: else what its handler wants waits for the next timer."""
+        woken, waking = socket.socketpair()
+        for end in (woken, waking):
+            end.setblocking(False)
+        self._loop.add_reader(woken, lambda: woken.recv(4096))
+        signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        self._waking = waking
+
+    def run(self) -> NoReturn:
+        """Do what is asked until the end is; never returns."""
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            if os.getpid() != self._pid:  # a fork of the flow's that has come back from its cell
+                os._exit(0)
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """End as an interpreter does, less the taking apart of all objects, which takes long for nothing."""
+        status = 0
+        try:
+            threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # as the interpreter's own end
+            atexit._run_exitfuncs()  # noqa: SLF001
+            _flush_files()
+            self._session.flush_streams()
+        except BaseException:  # noqa: BLE001  # an exit handler of the flow's; the interpreter would go on, too
+            status = 1
+        for stream in self._streams:
+            stream.halt()
+        if linux.threads() == 1 and not linux.children():
+            # nothing of the flow can run any more: nobody has to wait until the system has taken it down
+            with suppress(OSError):  # the flow may have closed it
+                os.write(self._last, guardian.last_word(status))
+        os._exit(status)
+
+    async def _serve(self) -> None:
+        self._reading = self._socket.fileno()
+        self._loop.add_reader(self._reading, self._receive)
+        while True:
+            frame = await self._next()
+            if frame is None:
+                os._exit(0)  # the owner is gone
+            if frame.kind == "begin":
+                self._begin(frame.head)
+            elif frame.kind == "request":
+                if self._may_follow(frame.head.get("ahead")):
+                    await self._request(frame)
+                else:
+                    self._session.send_answer("passed", {"msg_id": frame.head["msg_id"]})
+            elif frame.kind == "leave":
+                return
+
+    async def _next(self) -> wire.Frame | None:
+        """Return the next frame; None where the owner is gone."""
+        while not self._frames:
+            self._arrived = self._loop.create_future()
+            await self._arrived
+        return self._frames.popleft()
+
+    def _receive(self) -> None:
+        """Take what has come, also while a cell awaits something."""
+        try:
+            packet = self._socket.recv(wire.ROOM, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:  # reset by the owner's end, or closed by the flow
+            packet = b""
+        if packet:
+            frame = self._incoming.feed(packet)
+            if frame is None:
+                return
+            self._frames.append(frame)
+        else:
+            self._loop.remove_reader(self._reading)
+            self._frames.append(None)
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def _may_follow(self, ahead: str | None) -> bool:
+        """Whether a request is to be executed that was sent before the one before it was replied to.
+
+        It is not where the owner has first to hear of that one: it has failed (unless `ahead` is "always"),
+        ends the notebook, or there are comms, whose messages would come behind the request. Nor are those
+        behind it, until the owner has heard.
+        """
+        session = self._session
+        self._passing = ahead is not None and (
+            self._passing or session.talks or session.ends or (session.failed and ahead != "always")
+        )
+        return not self._passing
+
+    def _begin(self, wanted: dict[str, Any]) -> None:
+        try:
+            for name, value in wanted.get("env", {}).items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+            os.chdir(wanted["cwd"])
+            shell = self._kernel.shell
+            shell.starting_dir = os.getcwd()
+            shell.user_ns["_dh"][:] = [Path.cwd()]
+            if wanted.get("memory") is not None:
+                _limit_memory(wanted["memory"])
+        except (OSError, ValueError) as error:
+            self._session.send_answer("refused", {"reason": str(error)})
+            return
+        self._session.send_answer("begun", {"pid": self._pid, "language_info": self._kernel.language_info})
+
+    async def _request(self, frame: wire.Frame) -> None:
+        head = frame.head
+        message = {
+            "header": {"msg_id": head["msg_id"], "msg_type": head["msg_type"], "session": "", "username": ""},
+            "msg_id": head["msg_id"],
+            "msg_type": head["msg_type"],
+            "parent_header": {},
+            "metadata": head.get("metadata", {}),
+            "content": frame.json(),
+            "buffers": list(frame.buffers),
+        }
+        kernel = self._kernel
+        if len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(_TURN)  # between cells the flow's own tasks have their turn
+        kernel.set_parent([], message, channel="shell")
+        failure: BaseException | None = None
+        try:
+            with self._interruptible():
+                done = kernel.shell_handlers[head["msg_type"]]("shell", [], message)
+                if inspect.isawaitable(done):
+                    await done
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # said in the reply, below
+            failure = error
+        if os.getpid() != self._pid:
+            os._exit(0)  # a fork of the flow's that has come back from its cell
+        if head["msg_type"] == "execute_request" and self._session.replied != head["msg_id"]:
+            self._reply_for(message, failure)
+        self._session.flush_streams()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let an interrupt reach the flow's code, and nothing else of this process."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _reply_for(self, message: dict[str, Any], failure: BaseException | None) -> None:
+        """Reply to a request whose reply was lost: an interrupt or a signal's handler came into its way."""
+        name = type(failure).__name__ if failure is not None else "Error"
+        content = {
+            "status": "error",
+            "ename": name,
+            "evalue": str(failure or "the kernel gave no reply"),
+            "traceback": [],
+            "execution_count": self._kernel.execution_count - 1,
+            "payload": [],
+        }
+        self._session.send(
+            "iopub", "error", {k: content[k] for k in ("ename", "evalue", "traceback")}, message
+        )
+        self._session.send("shell", "execute_reply", content, message)
+
+
+def _reseed() -> None:
+    """Give this process random numbers of its own; Python's own generator sees to itself at a fork."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _limit_memory(size: int) -> None:
+    """Let the process take `size` bytes of address space above what it has by now."""
+    there = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
+    resource.setrlimit(resource.RLIMIT_AS, (there + size, there + size))
+
+
+def _flush_files() -> None:
+    """Write what the flow's open files still hold, as the taking apart of all objects would."""
+    for each in gc.get_objects():
+        if isinstance(each, _BUFFERED) and not each.closed and each.writable():
+            each.flush()
+
+
+def become(
+    app: TemplateApp, parent: int, sock: socket.socket, descriptors: tuple[Descriptor, Descriptor], last: int
+) -> NoReturn:
+    """Make this process, just forked by the guardian `parent`, the one of a run. Never returns."""
+    try:
+        os.setsid()
+        linux.die_with(parent)
+        Child(app, sock, descriptors, last).run()
+    finally:
+        os._exit(1)

@@ -1,0 +1,67 @@
+"""One cell's execution: what ipykernel does for an execute request, less what only its sockets need."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ipykernel.jsonutil import json_clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipykernel.ipkernel import IPythonKernel
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], request: dict[str, Any]) -> None:
+    """Execute a cell in the kernel's shell and reply to the request."""
+    content = request["content"]
+    silent = content.get("silent", False)
+    with _transformed_once(kernel.shell):
+        reply = await kernel.do_execute(
+            content["code"],
+            silent,
+            content.get("store_history", not silent),
+            content.get("user_expressions") or {},
+            content.get("allow_stdin", False),
+            cell_meta=request["metadata"],
+            cell_id=request["metadata"].get("cellId"),
+        )
+    for flowing in (sys.stdout, sys.stderr):
+        if flowing is not None:
+            flowing.flush()  # what the flow has put there may hold something, too
+    kernel.session.send(stream, "execute_reply", json_clean(reply), request, ident)
+
+
+@contextmanager
+def _transformed_once(shell: InteractiveShell) -> Iterator[None]:
+    """Have the cell's source transformed once; ipykernel does it, and then IPython again."""
+    known: dict[str, str] = {}
+    transform = shell.transform_cell
+
+    def once(source: str) -> str:
+        if source not in known:
+            known[source] = transform(source)
+        return known[source]
+
+    shell.transform_cell = once  # hides the method
+    try:
+        yield
+    finally:
+        if shell.__dict__.get("transform_cell") is once:
+            del shell.transform_cell
+
+
+@contextmanager
+def unheard(shell: InteractiveShell) -> Iterator[None]:
+    """Have what is executed within leave nothing: no events for callbacks, no results under `_` and `Out`."""
+    hook, events = shell.displayhook, shell.events
+    size, hook.cache_size = hook.cache_size, 0
+    events.trigger = lambda *_, **__: None  # hides the method
+    try:
+        yield
+    finally:
+        hook.cache_size = size
+        del events.trigger

@@ -1,0 +1,105 @@
+"""The guardian: the parent of one run's process, and of all that this one leaves behind.
+
+It sees how the process ends, ends what is left of its family, and tells the owner. When the owner is gone
+it ends everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import struct
+from typing import TYPE_CHECKING, Any
+
+from . import linux, wire
+
+if TYPE_CHECKING:
+    import socket
+    from typing import NoReturn
+
+
+_LAST = struct.Struct("!idQ")  # status, seconds of processor time, bytes of memory
+
+
+def guard(child: int, pidfd: int, last: int, control: socket.socket, owner: int) -> NoReturn:
+    """Watch over the process `child` of this one until it has ended; never returns.
+
+    Args:
+        child: its number; it leads a process group of its own.
+        pidfd: of that process.
+        last: where the process itself says that it has done its last; closed where it ends without.
+        control: where the owner tells what to do, and is told of the end.
+        owner: a pidfd of the owner's process.
+
+    """
+    linux.sweep(frozenset({child}))  # nothing is there yet; it is quicker for having been done once
+    poll = select.poll()
+    for descriptor in (pidfd, last, control.fileno(), owner):
+        poll.register(descriptor, select.POLLIN)
+    ended: dict[str, Any] | None = None
+    while ended is None:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if last in ready:
+            word = os.read(last, 64)
+            if word:
+                code, cpu, memory = _LAST.unpack(word)
+                ended = {"code": code, "signal": None, "cpu_seconds": cpu, "peak_memory_bytes": memory}
+                linux.sweep(frozenset({child}))
+            poll.unregister(last)
+        elif pidfd in ready:
+            ended = _ended(child)
+            linux.sweep()
+        elif owner in ready or not _obeyed(control, child):
+            _kill(child)
+            ended = _ended(child)
+            linux.sweep()
+    with contextlib.suppress(OSError):  # there may be no owner any more who wants to know
+        wire.send_control(control, {"ended": ended})
+    linux.sweep()
+    os._exit(0)
+
+
+def last_word(code: int) -> bytes:
+    """Return what a process says to its guardian when it has done its last, and is alone."""
+    own, others = (resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+    return _LAST.pack(code, cpu, max(own.ru_maxrss, others.ru_maxrss) * 1024)
+
+
+def _obeyed(control: socket.socket, child: int) -> bool:
+    """Do what the owner says; False where it is gone."""
+    try:
+        message, _ = wire.recv_control(control)
+    except (EOFError, OSError):
+        return False
+    if message.get("signal") == "INT":
+        with contextlib.suppress(ProcessLookupError):  # it ended just now
+            os.killpg(child, signal.SIGINT)
+    elif message.get("signal") == "KILL":
+        _kill(child)
+    return True
+
+
+def _kill(child: int) -> None:
+    # its group first, at once: else they could start others while they are killed one by one
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):  # it ended just now
+            kill(child, signal.SIGKILL)
+
+
+def _ended(child: int) -> dict[str, Any]:
+    _, status, usage = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    try:
+        name = signal.Signals(-code).name if code < 0 else None
+    except ValueError:
+        name = f"signal {-code}"
+    return {
+        "code": code if code >= 0 else None,
+        "signal": name,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_memory_bytes": usage.ru_maxrss * 1024,
+    }

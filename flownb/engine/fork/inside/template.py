@@ -1,0 +1,349 @@
+"""The template: a process with everything imported and the shell made, from which runs are forked.
+
+It has one thread, and keeps one run's processes forked ahead, so that a run need not wait for a fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib.metadata
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import child, guardian, linux, preload, wire
+from .execution import unheard
+from .streams import Descriptor
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from .app import TemplateApp
+
+
+GUARDIAN = "flownb-guardian"
+"""The name by which a guardian's process is known, in a list of processes as well."""
+
+
+@dataclass
+class Spare:
+    """A run's processes that wait for somebody to run something, and the owner's ends of what they hear."""
+
+    guardian: int
+    child: int
+    pidfd: int
+    run: socket.socket
+    guard: socket.socket
+    descriptors: tuple[Descriptor, Descriptor]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that is to run something is there."""
+        return not select.select([self.pidfd], [], [], 0)[0]
+
+    def close(self) -> None:
+        """Let go of it; where nobody else has the ends, the processes end."""
+        self.run.close()
+        self.guard.close()
+        for descriptor in (self.pidfd, *(each.read for each in self.descriptors)):
+            os.close(descriptor)
+
+
+@dataclass
+class Branch:
+    """A template being made from this one, until it is known to be good."""
+
+    pid: int
+    news: socket.socket
+    control: int  #: descriptor of its control socket, kept for the next try
+    modules: list[str]
+    refused: dict[str, str]
+
+
+def main(descriptor: int) -> NoReturn:
+    """Be a template, heard through the control socket `descriptor`; called in a new interpreter."""
+    began = time.monotonic()
+    control = socket.socket(fileno=descriptor)
+    control.set_inheritable(False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal; it is for the owner
+    try:
+        wanted = wire.recv_control(control)[0]["start"]
+        owner = os.pidfd_open(wanted["owner"])
+        linux.adopt_orphans()
+        app = _app(wanted["arguments"])
+    except BaseException:  # noqa: BLE001  # told to the owner
+        with contextlib.suppress(OSError):
+            wire.send_control(control, {"failed": traceback.format_exc()[-8000:]})
+        os._exit(1)
+    Template(app, control, owner).serve(began, [], {})
+
+
+def _app(arguments: list[str]) -> TemplateApp:
+    import ipykernel
+
+    from .app import make
+
+    sys.path[:] = [folder for folder in sys.path if folder]  # the kernel puts the working directory there
+    launcher = Path(ipykernel.__file__).parent.parent / "ipykernel_launcher.py"
+    # what a flow that looks at them has to cope with in a kernel as well
+    sys.argv[:] = [str(launcher), "-f", "kernel.json", "--HistoryManager.hist_file=:memory:"]
+    app = make(arguments)
+    _warm(app)
+    if linux.threads() > 1:
+        raise RuntimeError(f"the kernel's start leaves threads: {preload.State.now().threads}")
+    return app
+
+
+def _warm(app: TemplateApp) -> None:
+    """Do once what the first cell would else have to wait for; nobody hears it, and nothing of it stays."""
+    kernel = app.kernel
+
+    async def warm() -> None:
+        with unheard(kernel.shell):
+            await kernel.do_execute("1", silent=False, store_history=False)
+            await kernel.do_execute("await __import__('asyncio').sleep(0)", silent=True, store_history=False)
+
+    kernel.io_loop = None
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(warm())
+    loop.close()
+    asyncio.set_event_loop(None)
+    kernel.shell.display_formatter.format(0)
+    try:
+        raise ValueError  # noqa: TRY301  # its traceback is made as a cell's would be
+    except ValueError:
+        kernel.shell.InteractiveTB.structured_traceback(*sys.exc_info())
+
+
+class Template:
+    """Serves one control socket until it is closed, or the owner's process has ended."""
+
+    def __init__(self, app: TemplateApp, control: socket.socket, owner: int) -> None:
+        self._app = app
+        self._control = control
+        self._owner = owner
+        self._spare: Spare | None = None
+        self._guardians: dict[int, int] = {}  # pidfd -> process
+        self._branches: dict[int, Branch] = {}  # descriptor of its news -> branch
+
+    def serve(self, began: float, loaded: list[str], refused: dict[str, str]) -> NoReturn:
+        """Say that it is ready, and serve; never returns."""
+        gc.collect()
+        gc.freeze()  # what is there now is never looked through again, nor copied for that, in any fork
+        ready = {
+            "ready": True,
+            "pid": os.getpid(),
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "ipython": importlib.metadata.version("ipython"),
+            "ipykernel": importlib.metadata.version("ipykernel"),
+            "seconds": time.monotonic() - began,
+            "loaded": loaded,
+            "refused": refused,
+        }
+        try:
+            wire.send_control(self._control, ready)
+            while True:
+                self._refill()
+                self._once()
+        except (EOFError, OSError):
+            os._exit(0)  # the owner does not want it any more
+        finally:
+            os._exit(1)
+
+    def _once(self) -> None:
+        poll = select.poll()
+        watched = (self._control.fileno(), self._owner, *self._guardians, *self._branches)
+        for descriptor in watched:
+            poll.register(descriptor, select.POLLIN)
+        for descriptor, _ in poll.poll():
+            if descriptor == self._owner:
+                os._exit(0)
+            elif descriptor == self._control.fileno():
+                self._obey(*wire.recv_control(self._control))
+            elif descriptor in self._guardians:
+                self._bury(descriptor)
+            elif descriptor in self._branches:
+                self._hear(self._branches.pop(descriptor))
+
+    def _bury(self, pidfd: int) -> None:
+        """Bury a guardian, or a branch; of one that was killed, end what it has left to this process."""
+        _, status = os.waitpid(self._guardians.pop(pidfd), 0)
+        os.close(pidfd)
+        if os.waitstatus_to_exitcode(status) != 0:
+            # guardians that a killed branch has left go on with their runs
+            branches = {branch.pid for branch in self._branches.values()}
+            spared = {*self._guardians.values(), *branches}
+            linux.sweep(
+                frozenset(spared | {each for each in linux.children() if linux.name_of(each) == GUARDIAN})
+            )
+
+    def _obey(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        if "child" in message:
+            self._give()
+        elif "branch" in message:
+            self._branch(list(message["branch"]), {}, descriptors[0])
+
+    # runs
+
+    def _refill(self) -> None:
+        if self._spare is None:
+            with contextlib.suppress(OSError):  # no process to be had now; said when one is asked for
+                self._spare = self._fork()
+
+    def _give(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None and not spare.alive:
+            spare.close()
+            spare = None
+        try:
+            spare = spare or self._fork()
+        except OSError as error:
+            wire.send_control(self._control, {"failed": f"no process can be forked: {error}"})
+            return
+        ends = [spare.run.fileno(), spare.guard.fileno()]
+        ends += [descriptor.read for descriptor in spare.descriptors] + [spare.pidfd]
+        try:
+            wire.send_control(self._control, {"child": spare.child, "guardian": spare.guardian}, ends)
+        finally:
+            spare.close()
+
+    def _fork(self) -> Spare:
+        run, run_end = wire.pair()
+        guard, guard_end = wire.pair()
+        news, news_end = wire.pair()
+        descriptors = Descriptor(1), Descriptor(2)
+        try:
+            process = os.fork()
+            if process == 0:
+                run.close()
+                guard.close()
+                news.close()
+                self._be_guardian(run_end, guard_end, news_end, descriptors)
+            self._guardians[os.pidfd_open(process)] = process
+        except OSError:
+            for each in descriptors:
+                os.close(each.read)
+            run.close()
+            guard.close()
+            news.close()
+            raise
+        finally:
+            run_end.close()
+            guard_end.close()
+            news_end.close()
+            for each in descriptors:
+                each.close_write()
+        try:
+            born, (pidfd,) = wire.recv_control(news)
+        except EOFError:
+            raise OSError("the process that was forked ended at once") from None
+        finally:
+            news.close()
+        return Spare(process, born["child"], pidfd, run, guard, descriptors)
+
+    def _be_guardian(
+        self,
+        run: socket.socket,
+        guard: socket.socket,
+        news: socket.socket,
+        descriptors: tuple[Descriptor, Descriptor],
+    ) -> NoReturn:
+        try:
+            self._forget()
+            name = linux.name_of(os.getpid())
+            os.setsid()
+            linux.be_named(GUARDIAN)
+            linux.adopt_orphans()
+            me = os.getpid()
+            last, last_end = os.pipe()
+            process = os.fork()
+            if process == 0:
+                os.close(last)
+                guard.close()
+                news.close()
+                os.close(self._owner)
+                linux.be_named(name)
+                child.become(self._app, me, run, descriptors, last_end)
+            os.close(last_end)
+            pidfd = os.pidfd_open(process)
+            wire.send_control(news, {"child": process}, [pidfd])
+            news.close()
+            run.close()
+            for each in descriptors:
+                each.close_write()
+                os.close(each.read)
+            guardian.guard(process, pidfd, last, guard, self._owner)
+        finally:
+            os._exit(1)
+
+    def _forget(self) -> None:
+        """Close what belongs to the template only; for a fork of it."""
+        self._control.close()
+        for descriptor in self._guardians:
+            os.close(descriptor)
+        self._guardians.clear()
+        for branch in self._branches.values():
+            branch.news.close()
+            os.close(branch.control)
+        self._branches.clear()
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+
+    # templates made from this one
+
+    def _branch(self, modules: list[str], refused: dict[str, str], control: int) -> None:
+        news, news_end = wire.pair()
+        process = os.fork()
+        if process == 0:
+            try:
+                news.close()
+                self._forget()
+                self._be_branch(modules, refused, control, news_end)
+            finally:
+                os._exit(1)
+        news_end.close()
+        self._branches[news.fileno()] = Branch(process, news, control, modules, refused)
+
+    def _be_branch(
+        self, modules: list[str], refused: dict[str, str], control: int, news: socket.socket
+    ) -> NoReturn:
+        began = time.monotonic()
+        os.setsid()
+        linux.adopt_orphans()
+        gc.unfreeze()
+        try:
+            loaded, others = preload.load(modules)
+        except preload.Spoiled as spoiled:
+            wire.send_control(news, {"without": spoiled.module, "reason": spoiled.reason})
+            os._exit(0)
+        wire.send_control(news, {"good": True})
+        news.close()
+        self._control = socket.socket(fileno=control)
+        self.serve(began, loaded, {**refused, **others})
+
+    def _hear(self, branch: Branch) -> None:
+        """Hear what has become of a branch: good, or to be tried again without what has spoiled it."""
+        try:
+            said, _ = wire.recv_control(branch.news)
+        except EOFError:
+            said = {}
+        branch.news.close()
+        if "without" in said:
+            os.waitpid(branch.pid, 0)
+            module = said["without"]
+            modules = [name for name in branch.modules if name != module]
+            self._branch(modules, {**branch.refused, module: said["reason"]}, branch.control)
+            return
+        os.close(branch.control)  # the branch has its own; where it died, the owner sees the end of it
+        self._guardians[os.pidfd_open(branch.pid)] = branch.pid

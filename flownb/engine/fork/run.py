@@ -1,0 +1,100 @@
+"""One session from its notebook to its ending, in a process forked from a template."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
+from flownb.engine.kernelspecs import check_folder, child_environment, kernel_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbformat import NotebookNode
+
+    from flownb.engine.fork.keeper import Keeper
+    from flownb.engine.fork.process import Process
+    from flownb.engine.session import Session
+
+NAME = "flownb"
+
+_FOLD = "flownb.engine.fork.fold"
+
+#: variables that say something of a moment, and nothing to a template: given to the run alone
+PASSING = frozenset({"PYTEST_CURRENT_TEST", "PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES"})
+
+
+class CannotFork(Exception):  # no failure of the run: another engine does it
+    """This engine cannot run that kernel here; says why in words for people."""
+
+
+def launch_for(kernel_name: str, env: Mapping[str, str]) -> Launch | Refusal:
+    """Return how a template for that kernel is started in this process, or why there is none.
+
+    Raises `EnvironmentRefused` where there is no kernel of that name.
+    """
+    lasting = {name: value for name, value in child_environment(env).items() if name not in PASSING}
+    return launch_of(kernel_spec(kernel_name), lasting)
+
+
+def run_forked(keeper: Keeper, process: Process, session: Session, **options: Any) -> None:
+    """Execute the keeper's notebook in a fresh `process`; the session's `ending` says how it ended.
+
+    `options` are nbclient's. Raises what the session's observer raises, and `EnvironmentRefused` where the
+    process cannot begin.
+    """
+    from flownb.engine.fork.cells import Cells
+    from flownb.engine.fork.fold import Fold
+
+    changes: dict[str, str | None] = {name: os.environ[name] for name in PASSING if name in os.environ}
+    changes["PWD"] = str(session.cwd)
+    try:
+        cells = Cells(process, Fold(keeper.nb, session, process.send, **options), keeper, session)
+        keeper.notebook_start()
+    except BaseException:
+        process.close()
+        raise
+    try:
+        session.ending = replace(cells.run(changes), engine=NAME)
+    finally:
+        keeper.notebook_complete()
+
+
+def process_for(
+    nb: NotebookNode, kernel_name: str, session: Session, arguments: tuple[str, ...] = ()
+) -> Process:
+    """Return a fresh process for a notebook, from a template that has what it imports.
+
+    Raises:
+        CannotFork: it cannot be had here.
+        EnvironmentRefused: there is no such kernel or folder.
+
+    """
+    from flownb.engine.fork.template import TemplateFailed
+    from flownb.engine.fork.templates import templates
+    from flownb.engine.fork.wanted import wanted
+
+    launch = launch_for(kernel_name, session.env)
+    check_folder(session.cwd)
+    if isinstance(launch, Refusal):
+        raise CannotFork(launch.reason)
+    if arguments:
+        launch = replace(launch, arguments=(*launch.arguments, *arguments))
+    # what folds the messages is imported while the template's interpreter starts
+    if _FOLD not in sys.modules:
+        threading.Thread(target=importlib.import_module, args=(_FOLD,), name="flownb-import").start()
+    try:
+        modules = costly(wanted(nb, session.cwd, launch.python[0]))
+        return templates().child(launch, modules, limit=session.start_timeout)
+    except TemplateFailed as error:
+        raise CannotFork(f"its template process failed: {error}") from error
+
+
+def costly(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what is quick to import: else there would be a template for each set of such imports."""
+    return tuple(name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names)

@@ -1,0 +1,173 @@
+"""One template process: started, or branched off another one, and asked for children."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import tempfile
+import threading
+from typing import IO, TYPE_CHECKING, Any
+
+from flownb.engine.ending import death, exit_status
+from flownb.engine.fork.inside.boot import command
+from flownb.engine.fork.inside.wire import pair, recv_control, send_control
+from flownb.engine.fork.process import Process
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from flownb.engine.fork.interpreter import Launch
+
+_LOG_LIMIT = 4_000  #: bytes shown of what a template wrote that could not start
+_ANSWER = 30.0  #: seconds that a template gets to fork; it takes milliseconds
+
+
+class TemplateFailed(Exception):
+    """A template could not be started, or does not answer; says why in words for people."""
+
+
+class Template:
+    """A process that waits to be forked. Made by `start` and `branch`; any thread may use it."""
+
+    def __init__(
+        self, control: socket.socket, about: dict[str, Any], process: subprocess.Popen[bytes] | None
+    ) -> None:
+        """Hold the control socket of a template that has said of itself what `about` has."""
+        self.about = about
+        self._control = control
+        self._process = process
+        self._turn = threading.Lock()
+
+    @classmethod
+    def start(cls, launch: Launch, limit: float) -> Template:
+        """Start one in the interpreter that `launch` names, and wait until it is ready.
+
+        Raises `TemplateFailed` where it is not within `limit` seconds, with the end of what it wrote.
+        """
+        ours, theirs = pair()
+        with tempfile.TemporaryFile() as log:
+            try:
+                process = _started(launch, theirs, log)
+            except OSError as error:
+                ours.close()
+                raise TemplateFailed(
+                    f"{launch.python[0]} cannot be started: {error.strerror or error}"
+                ) from error
+            finally:
+                theirs.close()
+            try:
+                send_control(ours, {"start": {"owner": os.getpid(), "arguments": list(launch.arguments)}})
+                return cls(ours, _ready(ours, limit), process)
+            except (TemplateFailed, EOFError, OSError) as error:
+                ours.close()
+                reason = str(error) if isinstance(error, TemplateFailed) else "it ended"
+                raise TemplateFailed(_buried(process, reason, log)) from None
+
+    def branch(self, modules: Sequence[str], limit: float) -> Template:
+        """Fork a template that has these modules imported.
+
+        Raises `TemplateFailed`; this one may be used all the same, unless it is gone.
+        """
+        ours, theirs = pair()
+        try:
+            with self._turn:
+                send_control(self._control, {"branch": list(modules)}, [theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            raise TemplateFailed("the template is gone") from error
+        finally:
+            theirs.close()
+        try:
+            return Template(ours, _ready(ours, limit), None)
+        except (EOFError, OSError) as error:
+            ours.close()
+            raise TemplateFailed("the template ended while it imported what the notebook imports") from error
+        except TemplateFailed:
+            ours.close()
+            raise
+
+    def child(self) -> Process:
+        """Return a fresh process that waits for what it is to run. Raises `TemplateFailed`."""
+        try:
+            with self._turn:
+                send_control(self._control, {"child": True})
+                _await(self._control, _ANSWER)
+                message, descriptors = recv_control(self._control)
+        except (EOFError, OSError) as error:
+            raise TemplateFailed("the template is gone") from error
+        if "child" not in message:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise TemplateFailed(str(message.get("failed", "the template did not fork")))
+        return Process(message["child"], descriptors)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still listens."""
+        with self._turn:
+            if self._control.fileno() < 0:
+                return False
+            poll = select.poll()
+            poll.register(self._control.fileno(), 0)
+            return not poll.poll(0)
+
+    def close(self) -> None:
+        """End it; its runs go on."""
+        with self._turn:
+            self._control.close()
+        if self._process is not None:
+            try:
+                self._process.wait(1.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def abandon(self) -> None:
+        """Forget it, in a forked copy of the process that it belongs to."""
+        self._control.close()
+        if self._process is not None:
+            self._process.returncode = 0  # it is no child of this process, which cannot ask how it ended
+
+
+def _started(launch: Launch, control: socket.socket, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  # the interpreter of a kernel, and a constant program
+        command(launch.python, control.fileno()),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[control.fileno()],
+        start_new_session=True,
+        cwd="/",
+        env=dict(launch.env),
+    )
+
+
+def _ready(control: socket.socket, limit: float) -> dict[str, Any]:
+    _await(control, limit)
+    message, _ = recv_control(control)
+    if "failed" in message:
+        raise TemplateFailed(str(message["failed"]))
+    return message
+
+
+def _await(control: socket.socket, limit: float) -> None:
+    poll = select.poll()
+    poll.register(control.fileno(), select.POLLIN)
+    if not poll.poll(limit * 1000):
+        raise TemplateFailed(f"the template did not answer within {limit:g} s")
+
+
+def _buried(process: subprocess.Popen[bytes], reason: str, log: IO[bytes]) -> str:
+    """End a template that did not start, and say why."""
+    try:
+        process.wait(1.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if reason == "it ended":
+        reason = f"the template {death(*exit_status(process.returncode))} before it was ready"
+    size = os.fstat(log.fileno()).st_size
+    wrote = os.pread(log.fileno(), _LOG_LIMIT, max(0, size - _LOG_LIMIT)).decode("utf-8", "replace").strip()
+    return f"{reason}; it wrote:\n{wrote}" if wrote else reason

@@ -1,0 +1,189 @@
+"""Which kernels have a template, what one is made of, and what becomes of one that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from polling import poll
+
+from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
+from flownb.engine.fork.run import launch_for
+from flownb.engine.fork.template import Template, TemplateFailed
+from flownb.engine.fork.templates import Templates, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def spec(*argv: str, **others: Any) -> SimpleNamespace:
+    told = {"env": {}, "language": "python", "interrupt_mode": "signal", "resource_dir": "/kernels/x"}
+    return SimpleNamespace(argv=list(argv), **{**told, **others})
+
+
+USUAL = ("python", "-m", "ipykernel_launcher", "-f", "{connection_file}")
+
+
+def test_a_usual_kernel_is_started_by_the_interpreter_that_asks() -> None:
+    assert launch_of(spec(*USUAL), {"A": "1"}) == Launch((sys.executable,), (), (("A", "1"),))
+
+
+def test_options_of_the_interpreter_and_arguments_of_the_kernel_are_kept() -> None:
+    argv = (
+        "python",
+        "-X",
+        "dev",
+        "-I",
+        "-m",
+        "ipykernel",
+        "--ext=x",
+        "-f",
+        "{connection_file}",
+        "{resource_dir}/c.py",
+    )
+    launch = launch_of(spec(*argv), {})
+    assert isinstance(launch, Launch)
+    assert launch.python[1:] == ("-X", "dev", "-I")
+    assert launch.arguments == ("--ext=x", "/kernels/x/c.py")
+
+
+def test_variables_of_the_kernel_are_added_and_may_use_the_others() -> None:
+    env = {"HOME": "/h", "PYTHONEXECUTABLE": "/else"}
+    launch = launch_of(spec(*USUAL, env={"DATA": "${HOME}/data"}), env)
+    assert isinstance(launch, Launch)
+    assert dict(launch.env) == {"HOME": "/h", "DATA": "/h/data"}
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        (spec("R", "--slave", language="R"), "language is R"),
+        (spec(*USUAL, interrupt_mode="message"), "interrupted by a message"),
+        (spec("/opt/start.sh", "{connection_file}"), "not started as"),
+        (spec("python", "-c", "x"), "not started as"),
+        (spec("/no/python", *USUAL[1:]), "'/no/python' is not there"),
+    ],
+)
+def test_what_cannot_be_forked_is_told(there: SimpleNamespace, reason: str) -> None:
+    refusal = launch_of(there, {"PATH": "/usr/bin"})
+    assert isinstance(refusal, Refusal)
+    assert reason in refusal.reason
+
+
+def test_other_systems_have_no_templates() -> None:
+    refusal = launch_of(spec(*USUAL), {}, platform="darwin")
+    assert refusal == Refusal("it needs Linux (pidfd, subreapers)")
+
+
+@pytest.fixture
+def own() -> Iterator[Templates]:
+    made = Templates()
+    yield made
+    made.close()
+
+
+def launch() -> Launch:
+    found = launch_for("python3", {})
+    assert isinstance(found, Launch)
+    return found
+
+
+@pytest.mark.kernel
+def test_a_template_is_made_once_and_again_when_it_was_killed(own: Templates) -> None:
+    first = own.template(launch())
+    assert own.template(launch()) is first
+    os.kill(first.about["pid"], signal.SIGKILL)
+    own.child(launch()).close()
+    second = own.template(launch())
+    assert second is not first
+    assert second.alive
+    assert not first.alive
+
+
+@pytest.mark.kernel
+def test_other_variables_have_another_template_and_only_some_live_at_once(own: Templates) -> None:
+    made = []
+    for number in range(5):
+        found = launch_for("python3", {"NUMBER": str(number)})
+        assert isinstance(found, Launch)
+        made.append(own.template(found))
+    assert [template.alive for template in made] == [False, True, True, True, True]
+
+
+@pytest.mark.kernel
+def test_a_branch_has_modules_and_goes_on_without_its_base(own: Templates) -> None:
+    branch = own.template(launch(), ("numpy",))
+    assert branch.about["loaded"] == ["numpy"]
+    base = own.template(launch())
+    assert base is not branch
+    os.kill(base.about["pid"], signal.SIGKILL)
+    own.child(launch(), ("numpy",)).close()
+    assert own.template(launch(), ("numpy",)) is branch
+
+
+@pytest.mark.kernel
+def test_a_template_that_does_not_start_says_what_it_wrote(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho no luck >&2\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(TemplateFailed, match=r"ended with status 3 before it was ready; it wrote:\nno luck"):
+        Template.start(Launch((str(program),), (), ()), 20.0)
+
+
+def test_a_failure_is_remembered_for_a_while(own: Templates, tmp_path: Path) -> None:
+    program, count = tmp_path / "python", tmp_path / "count"
+    program.write_text(f"#!/bin/sh\necho x >> {count}\nexit 3\n")
+    program.chmod(0o755)
+    for _ in range(3):
+        with pytest.raises(TemplateFailed):
+            own.child(Launch((str(program),), (), ()), limit=20.0)
+    assert count.read_text() == "x\n"
+
+
+@pytest.mark.kernel
+def test_a_forked_copy_of_a_process_has_no_template_of_its_parent() -> None:
+    mine = templates().template(launch())
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            other = templates()
+            there = other.template(launch())
+            os.write(write, b"own" if there.about["pid"] != mine.about["pid"] else b"shared")
+            other.close()
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as answer:
+        assert answer.read() == b"own"
+    os.waitpid(child, 0)
+    assert mine.alive
+    assert templates().template(launch()) is mine
+
+
+@pytest.mark.kernel
+def test_templates_end_when_they_are_closed() -> None:
+    made = Templates()
+    pids = [made.template(launch()).about["pid"], made.template(launch(), ("numpy",)).about["pid"]]
+    made.close()
+    poll(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 10, what="the templates' end")
+
+
+@pytest.mark.kernel
+def test_a_stale_template_is_replaced(own: Templates, tmp_path: Path) -> None:
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    found = launch_for("python3", {"IPYTHONDIR": str(tmp_path)})
+    assert isinstance(found, Launch)
+    first = own.template(found)
+    time.sleep(0.02)  # a file system's clock may tick a hundred times a second
+    (startup / "10-mine.py").write_text("mine = 1")
+    second = own.template(found)
+    assert second is not first
+    assert own.template(found) is second
