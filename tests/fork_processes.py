@@ -91,7 +91,7 @@ class Run:
         self.child, self.guardian = born["child"], born["guardian"]
         self.socket = socket.socket(fileno=descriptors[0])
         self.guard = socket.socket(fileno=descriptors[1])
-        self.pipes, self.pidfd = list(descriptors[2:4]), descriptors[4]
+        self.pipes, self.pidfd, self.guardian_pidfd = list(descriptors[2:4]), descriptors[4], descriptors[5]
         self._incoming = wire.Incoming()
         self._count = 0
         wire.send_frame(self.socket, wire.Frame("begin", begin))
@@ -103,7 +103,7 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.socket.close()
         self.guard.close()
-        for descriptor in (*self.pipes, self.pidfd):
+        for descriptor in (*self.pipes, self.pidfd, self.guardian_pidfd):
             os.close(descriptor)
 
     def frame(self) -> wire.Frame | None:

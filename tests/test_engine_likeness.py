@@ -139,7 +139,7 @@ def test_what_is_the_notebooks_own_is_compared(one: str, two: str) -> None:
 
 
 def test_the_folder_of_a_run_is_normalised_in_texts_and_keys_and_no_other() -> None:
-    assert normal({"/a/work/x": ["/a/work", 5]}, "/a/work") == {"FOLDER/x": ["FOLDER", 5]}
+    assert normal({"/a/folder/x": ["/a/folder", 5]}, "/a/folder") == {"FOLDER/x": ["FOLDER", 5]}
     assert normal_text("/a/other", "/a/work") == "/a/other"
 
 

@@ -83,7 +83,8 @@ def execute(
         tick: called about ten times a second in the thread that called this.
 
     Raises:
-        EnvironmentRefused: there is no such engine or kernel, or it cannot be started.
+        EnvironmentRefused: there is no such engine or kernel, it cannot be started, or memory is to be
+            limited where it cannot be.
         Exception: what the observer or `tick` raised; the kernel is gone by then.
 
     """
@@ -111,6 +112,7 @@ def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
         try:
             process = process_for(nb, kernel, session)
         except CannotFork as refusal:
+            _refuse_memory(session, f", which cannot run this: {refusal}")
             notes = (
                 f"papermill's standard engine has run this, as the engine {FORKING!r} cannot: {refusal}",
             )
@@ -121,11 +123,19 @@ def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
             run_forked(Keeper(prepared(nb), session.observer), process, session)
             assert session.ending is not None
             return session.ending
-    if session.limits.memory is not None:
-        notes = (*notes, f"the memory was not limited: only the engine {FORKING!r} does that")
+    _refuse_memory(session)
     _through_papermill(nb, kernel, session)
     assert session.ending is not None
     return replace(session.ending, notes=(*notes, *session.ending.notes), engine=session.engine)
+
+
+def _refuse_memory(session: Session, why: str = "") -> None:
+    """Refuse a limit of memory where it would not hold: nothing runs without it that asked for it."""
+    if session.limits.memory is not None:
+        raise EnvironmentRefused(
+            f"`memory` is limited by the engine {FORKING!r} alone{why or f', not by {session.engine!r}'}; "
+            "leave `memory` out to run it without a limit"
+        )
 
 
 def _through_papermill(nb: NotebookNode, kernel: str, session: Session) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flownb.engine.secrets import Secrets
 
 _STREAM_LIMIT = 64_000  #: characters of a stream's output after which the next line begins a new one
+_LINE_LIMIT = 1_000_000  #: characters of it after which it ends within a line
 
 
 class Folding(NotebookClient):  # type: ignore[misc]  # nbclient is not read by the type checker
@@ -46,6 +47,19 @@ class Folding(NotebookClient):  # type: ignore[misc]  # nbclient is not read by 
         if output is not None or msg["msg_type"] in ("clear_output", "update_display_data"):
             self.folded(cell_index, cell, output)
         return output
+
+    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        """Change what is displayed under that name, as nbclient does, which validates each change."""
+        places = self._display_id_map.get(display_id)
+        if places is None:
+            return
+        changed = output_of("display_data", msg["content"])
+        assert changed is not None
+        for index, positions in places.items():
+            for position in positions:
+                self.nb["cells"][index]["outputs"][position].update(
+                    data=changed["data"], metadata=changed["metadata"]
+                )
 
     def output(
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
@@ -80,4 +94,4 @@ def _goes_on(before: NotebookNode, piece: NotebookNode) -> bool:
 
 def _is_full(text: str) -> bool:
     """Whether a stream's output is better not made longer: joining would cost what it is long each time."""
-    return len(text) > _STREAM_LIMIT and text.endswith("\n")
+    return len(text) > _STREAM_LIMIT and (text.endswith("\n") or len(text) > _LINE_LIMIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
     from flownb.engine.stop import Stop
 
+_START = 1.0  #: seconds within which a thread that was started runs
 _TICK = 0.1  #: seconds between calls of `tick`
 
 T = TypeVar("T")
@@ -22,29 +24,43 @@ class Work(threading.Thread, Generic[T]):
         """Prepare to do it; `stop` is requested when the caller is interrupted while it waits."""
         super().__init__(name="flownb-run")
         self._do, self._stopping = do, stop
-        self._over = threading.Event()
+        # a plain lock, let go when all is over: an interrupt while an `Event` is waited for may, by a race in
+        # its own code, come out as a RuntimeError
+        self._going = threading.Lock()
+        self._going.acquire()
+        self._begun = threading.Lock()
+        self._begun.acquire()
+        self._is_over = False
         self._done: list[T] = []
         self._error: BaseException | None = None
 
     def run(self) -> None:
         """Do it; what is raised waits for `result`."""
+        self._begun.release()
         try:
             self._done.append(self._do())
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
             self._error = error
         finally:
-            self._over.set()
+            self._is_over = True
+            self._going.release()
 
     def result(self, tick: Callable[[], None] | None = None) -> T:
         """Do it, call `tick` about ten times a second meanwhile, and return what came of it, or raise it."""
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            if not self._begun.acquire(timeout=_START):
+                raise  # there is no such thread
+            self._stopping.request()  # an interrupt came while the thread was starting
         trouble: BaseException | None = None
-        while not self._over.is_set():
+        while not self._is_over:
             try:
-                if not self._over.wait(_TICK) and tick is not None and trouble is None:
+                if not self._going.acquire(timeout=_TICK) and tick is not None and trouble is None:
                     tick()
             except KeyboardInterrupt:
-                self._stopping.request()
+                with suppress(KeyboardInterrupt):  # the same finger
+                    self._stopping.request()
             except BaseException as error:  # noqa: BLE001  # raised again below, when nothing runs any more
                 trouble = error
                 self._stopping.request()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import secrets
 import time
 from collections import deque
@@ -89,6 +90,7 @@ class Cells:
         self._ahead: dict[int, str] = {}  # index of a cell that was sent ahead -> name of the request
         self._passed: set[str] = set()  # requests that the process has not done: they came too early
         self._secrets_behind: int | None = None
+        self._killed = False  # for having closed the socket by which it is heard
         self._frames: deque[Frame] = deque()  # that have come, and were not heard yet
         now = time.monotonic()
         self._next_tick, self._next_help = now + _TICK, now + _HELP
@@ -100,15 +102,15 @@ class Cells:
         `env` is what of its variables is to be changed first. Raises what the observer raises, and
         `EnvironmentRefused` where it cannot begin.
         """
-        patience: float | None = None
         try:
             with self._session.stop.listening(self._process.wake):
                 ending = self._run(env)
-                patience = PATIENCE if ending.how in ("success", "failed") else GRACE
-                self._leave(patience)
+                by_itself = ending.how in ("success", "failed")
+                self._leave(PATIENCE if by_itself else GRACE)
+                note = self._note() if by_itself else ""
         finally:
             self._end()
-        return ending
+        return replace(ending, notes=(*ending.notes, note)) if note else ending
 
     def _run(self, env: dict[str, str | None]) -> Ending:
         self._session.observer.kernel_started(self._process.pid)
@@ -189,7 +191,7 @@ class Cells:
         reply = request.reply
         assert reply is not None
         fold.replied(cell)
-        self._count = reply["execution_count"] + 1
+        self._count = reply.get("execution_count", self._count) + 1
         if reply["status"] == "error":
             name, value = str(reply.get("ename", "Error")), str(reply.get("evalue", ""))
             by_name = not fold.force_raise_errors and name in fold.allow_error_names
@@ -228,7 +230,9 @@ class Cells:
         error = cell_error(cell, (name, self._fold.redacted(value)))
         memory = self._session.limits.memory
         if error.ename == "MemoryError" and memory is not None:
-            limit = f"the run's memory is limited to {memory / 1e9:.3g} GB"
+            from flownb.runs.markup import exact_size_text
+
+            limit = f"the run's memory is limited to {exact_size_text(memory)}"
             error = replace(error, evalue=f"{error.evalue} ({limit})" if error.evalue else limit)
         return error
 
@@ -314,7 +318,9 @@ class Cells:
             if cause is not None:
                 self._cut(request)
                 raise _Stopped(cause)
-            self._wait(request, deadline)
+            remaining = self._session.remaining
+            due = [] if remaining is None else [time.monotonic() + remaining]
+            self._wait(request, min([*due, *([] if deadline is None else [deadline])], default=math.inf))
 
     def _cause(self, deadline: float | None) -> Cause | None:
         if self._session.stop.requests:
@@ -334,15 +340,12 @@ class Cells:
             raise _Died
         return False
 
-    def _wait(self, request: _Request, deadline: float | None) -> None:
-        """Wait for what comes next, hear it, and do what is due by time."""
+    def _wait(self, request: _Request, until: float) -> None:
+        """Wait for what comes next, not longer than `until`; hear it, and do what is due by time."""
         now = time.monotonic()
-        due = [self._next_tick, self._next_help]
-        remaining = self._session.remaining
-        due += [] if deadline is None else [deadline]
-        due += [] if remaining is None else [now + remaining]
+        due = min(self._next_tick, self._next_help, until)
         if not self._frames:
-            self._frames.extend(self._process.wait(max(0.0, min(due) - now)))
+            self._frames.extend(self._process.wait(max(0.0, due - now)))
         quiet = not self._frames
         while self._frames and request.reply is None and request.answer is None:
             self._hear(self._frames.popleft(), request)
@@ -355,7 +358,8 @@ class Cells:
             self._session.observer.tick(self.nb)
             self._next_tick = time.monotonic() + _TICK
         deaf = self._process.deaf_since
-        if deaf is not None and now - deaf > _DEAF:
+        if deaf is not None and not self._killed and now - deaf > _DEAF:
+            self._killed = True
             self._process.kill()
 
     def _hear(self, frame: Frame, request: _Request) -> None:
@@ -364,13 +368,20 @@ class Cells:
             if frame.head["msg_id"] == request.id:
                 request.again()
         elif frame.kind != "message":
-            request.answer = frame
+            if request.id:
+                self._process.reject()  # an answer that nobody has asked for
+            else:
+                request.answer = frame
         elif frame.head["parent"] != request.id:
             pass  # of a cell that has ended: nbclient does not show it, either
         elif frame.head["channel"] == "iopub":
             request.hear(frame)
         elif frame.head["msg_type"] == "execute_reply":
-            request.reply = frame.json()
+            reply = frame.json()
+            if _sound(reply):
+                request.reply = reply
+            else:
+                self._process.reject()
 
     def _cut(self, request: _Request) -> None:
         """Stop what the process does: by an interrupt, and if that does not help, by force."""
@@ -398,6 +409,8 @@ class Cells:
 
     def _words(self, ended: Ended) -> str:
         """Say how the process died, where more is known of it than its status."""
+        if self._process.garbled:
+            return "wrote to the descriptors by which it is heard"
         if self._process.closed_itself:
             return "closed the descriptors by which it is heard"
         before, now = self._kills, _out_of_memory_kills() if ended.signal == "SIGKILL" else None
@@ -422,6 +435,18 @@ class Cells:
             self._process.wait(min(left, _HELP))
             self._process.printed()  # nobody shows it, but who prints must not wait for ever
 
+    def _note(self) -> str:
+        """Return what is to be known of how a process ended that has executed its cells; empty: well."""
+        ended = self._process.ended
+        if ended is None:
+            return (
+                f"exit handlers or threads of the flow had not ended {PATIENCE:g} s behind its last cell, "
+                "and were killed"
+            )
+        if (ended.code, ended.signal) == (0, None):
+            return ""
+        return f"behind the last cell the process of the flow {death(ended.code, ended.signal)}"
+
     def _end(self) -> None:
         """See to it that nothing of the process lives, and give back what it took."""
         if self._process.ended is None:
@@ -430,7 +455,16 @@ class Cells:
         while self._process.ended is None and time.monotonic() < until:
             self._process.wait(_HELP)
             self._process.printed()
+        if self._process.ended is None:
+            self._process.kill_guardian()
         self._process.close()
+
+
+def _sound(reply: Any) -> bool:
+    """Whether a reply has what is read of it; a flow that sends one itself may leave that out."""
+    if not isinstance(reply, dict) or not isinstance(reply.get("payload", []), list):
+        return False
+    return isinstance(reply.get("status"), str) and isinstance(reply.get("execution_count", 0), int)
 
 
 def _following(nb: NotebookNode, skip: str) -> dict[int, int]:

@@ -30,10 +30,15 @@ class Fold(Folding):
         self.hide(session.secrets)
         self.kc = Channel(send)
         self._observer = session.observer
+        self._trouble: BaseException | None = None  # what the observer raised
 
     def folded(self, index: int, cell: NotebookNode, output: NotebookNode | None) -> None:
         """Tell the observer of a new output."""
-        self._observer.cell_output(index, cell, output)
+        try:
+            self._observer.cell_output(index, cell, output)
+        except BaseException as error:
+            self._trouble = error
+            raise
 
     def begin(self, cell: NotebookNode, count: int) -> None:
         """Make a cell ready for the messages of its execution, which has that number.
@@ -49,8 +54,18 @@ class Fold(Folding):
             cell["metadata"]["execution"] = {"iopub.status.busy": began, _IOPUB: began}
 
     def take(self, frame: Frame, cell: NotebookNode, index: int) -> None:
-        """Fold one message that belongs to that cell."""
-        self.process_message(message_of(frame), cell, index)
+        """Fold one message that belongs to that cell, which says so where it is none, or too deep."""
+        try:
+            self.process_message(message_of(frame), cell, index)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            self._left_out(frame, error, cell, index)
+
+    def _left_out(self, frame: Frame, error: Exception, cell: NotebookNode, index: int) -> None:
+        if error is self._trouble:
+            raise error
+        why = str(error).partition("\n")[0]
+        text = f"a {frame.head['msg_type']} of this cell is left out: {type(error).__name__}: {why}\n"
+        self.printed("stderr", text, frame.head["parent"], cell, index)
 
     def printed(self, name: str, text: str, parent: str, cell: NotebookNode, index: int) -> None:
         """Fold what was written past Python to a descriptor while that cell was at work."""

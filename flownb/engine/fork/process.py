@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -51,15 +52,17 @@ class Process:
     """A forked child that runs cells, and its guardian. Always to be let go with `close`."""
 
     def __init__(self, pid: int, descriptors: list[int]) -> None:
-        """Take over what the template gave: sockets of run and guardian, pipes of 1 and 2, a pidfd."""
-        run, guard, out, err, self._pidfd = descriptors
+        """Take over what the template gave: sockets of run and guardian, pipes of 1 and 2, pidfds of both."""
+        run, guard, out, err, self._pidfd, self._guardian = descriptors
         self.pid = pid
         self.ended: Ended | None = None  #: set once the process and all that it started are gone
         self.deaf_since: float | None = None  #: when it closed the socket by which it is heard
+        self.garbled = False  #: whether it said what is no message, and was killed for that
         self._gone: float | None = None  # when it died
         self._run = socket.socket(fileno=run)
         self._guard = socket.socket(fileno=guard)
         self._run.setblocking(False)
+        self._guard.setblocking(False)  # it may have been stopped; who tells it something is not to wait
         self._pipes = {"stdout": out, "stderr": err}
         self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in self._pipes}
         self._incoming = Incoming()
@@ -100,8 +103,17 @@ class Process:
         """Kill it and all that it started; they are gone when `ended` is set."""
         self._signal("KILL")
         if self.ended is None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            _sent(self._pidfd, signal.SIGKILL)
+            _sent(self._guardian, signal.SIGCONT)  # the flow may have stopped it
+
+    def reject(self) -> None:
+        """Kill it for having said what is no message."""
+        self.garbled = True
+        self.kill()
+
+    def kill_guardian(self) -> None:
+        """Kill the guardian, where it does not do its work; the template then ends what it leaves."""
+        _sent(self._guardian, signal.SIGKILL)
 
     def _signal(self, name: str) -> None:
         with contextlib.suppress(OSError):  # there is nobody any more to tell
@@ -130,6 +142,7 @@ class Process:
         if self._pidfd in ready:
             self._poll.unregister(self._pidfd)
             self._gone = time.monotonic()
+            _sent(self._guardian, signal.SIGCONT)  # the flow may have stopped it
             while self.deaf_since is None and self._receive(frames):
                 pass
         if self._guard.fileno() in ready:
@@ -147,8 +160,18 @@ class Process:
                 self.deaf_since = time.monotonic()
                 self._poll.unregister(self._run.fileno())
                 return False
-            frame = self._incoming.feed(packet)
-            if frame is not None:
+            try:
+                frame = self._incoming.feed(packet)
+            except (
+                ValueError,
+                TypeError,
+                struct.error,
+            ):  # the flow wrote to what is not its own
+                self.reject()
+                continue
+            if frame is not None and not _sound(frame):
+                self.reject()
+            elif frame is not None:
                 frames.append(frame)
         return True
 
@@ -157,6 +180,7 @@ class Process:
             message, _ = recv_control(self._guard)
         except (EOFError, OSError):
             self.ended = self.ended or Ended()
+            _sent(self._pidfd, signal.SIGKILL)  # it may have seen to it that it does not die with its parent
             self._poll.unregister(self._guard.fileno())
             return
         told: dict[str, Any] = message["ended"]
@@ -197,5 +221,19 @@ class Process:
         """Give back all descriptors. What still lives is killed by its guardian."""
         self._run.close()
         self._guard.close()
-        for descriptor in (*self._pipes.values(), self._pidfd, self._wake):
+        for descriptor in (*self._pipes.values(), self._pidfd, self._guardian, self._wake):
             os.close(descriptor)
+
+
+def _sound(frame: Frame) -> bool:
+    """Whether a frame has what every one of its kind has."""
+    wanted = {"message": ("channel", "msg_type", "parent"), "passed": ("msg_id",), "refused": ("reason",)}
+    kind: Any = frame.kind  # it is what was sent, of whatever type
+    head: Any = frame.head
+    known = wanted.get(kind, ()) if isinstance(kind, str) else ("",)
+    return isinstance(head, dict) and all(isinstance(head.get(name), str) for name in known)
+
+
+def _sent(pidfd: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        signal.pidfd_send_signal(pidfd, number)

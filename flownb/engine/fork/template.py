@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import select
+import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -15,12 +19,12 @@ from flownb.engine.fork.inside.wire import pair, recv_control, send_control
 from flownb.engine.fork.process import Process
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from flownb.engine.fork.interpreter import Launch
 
 _LOG_LIMIT = 4_000  #: bytes shown of what a template wrote that could not start
+_STANDARD = 2  #: the last of the descriptors that every process has
 _ANSWER = 30.0  #: seconds that a template gets to fork; it takes milliseconds
 
 
@@ -47,6 +51,7 @@ class Template:
         Raises `TemplateFailed` where it is not within `limit` seconds, with the end of what it wrote.
         """
         ours, theirs = pair()
+        theirs = _above_standard(theirs)
         with tempfile.TemporaryFile() as log:
             try:
                 process = _started(launch, theirs, log)
@@ -92,6 +97,8 @@ class Template:
         """Return a fresh process that waits for what it is to run. Raises `TemplateFailed`."""
         try:
             with self._turn:
+                with contextlib.suppress(OSError):  # it may be gone, which the next line tells
+                    os.kill(self.about["pid"], signal.SIGCONT)  # a flow may have stopped it
                 send_control(self._control, {"child": True})
                 _await(self._control, _ANSWER)
                 message, descriptors = recv_control(self._control)
@@ -129,6 +136,15 @@ class Template:
         self._control.close()
         if self._process is not None:
             self._process.returncode = 0  # it is no child of this process, which cannot ask how it ended
+
+
+def _above_standard(sock: socket.socket) -> socket.socket:
+    """Return a socket whose number is no standard stream's; this process may lack those."""
+    if sock.fileno() > _STANDARD:
+        return sock
+    with sock:
+        number = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, _STANDARD + 1)
+    return socket.socket(fileno=number)
 
 
 def _started(launch: Launch, control: socket.socket, log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -13,9 +13,12 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections import deque
 from contextlib import contextmanager, suppress
+from os import _exit, getpid  # as they are now: a flow may put others in their place
 from pathlib import Path
+from socket import MSG_DONTWAIT
 from typing import TYPE_CHECKING, Any
 
 import tornado.platform.asyncio  # noqa: F401  # what `IOLoop.current()` would else import in each child
@@ -52,11 +55,12 @@ class Child:
 
         """
         self._last = last
-        self._pid = os.getpid()
+        self._pid = getpid()
         self._kernel = app.kernel
         self._session = app.session
         self._socket = sock
         self._incoming = wire.Incoming()
+        self._room = bytearray(wire.ROOM)  # had now: a flow may leave no memory
         self._frames: deque[wire.Frame | None] = deque()
         self._passing = False  # of what was sent ahead nothing is done, until the owner has heard why
         self._arrived: asyncio.Future[None] | None = None
@@ -92,14 +96,15 @@ class Child:
         try:
             self._loop.run_until_complete(self._serve())
         finally:
-            if os.getpid() != self._pid:  # a fork of the flow's that has come back from its cell
-                os._exit(0)
+            if getpid() != self._pid:  # a fork of the flow's that has come back from its cell
+                _exit(0)
         self._leave()
 
     def _leave(self) -> NoReturn:
         """End as an interpreter does, less the taking apart of all objects, which takes long for nothing."""
         status = 0
         try:
+            _limit_memory(None)  # of what the flow was not to take
             threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # as the interpreter's own end
             atexit._run_exitfuncs()  # noqa: SLF001
             _flush_files()
@@ -112,7 +117,7 @@ class Child:
             # nothing of the flow can run any more: nobody has to wait until the system has taken it down
             with suppress(OSError):  # the flow may have closed it
                 os.write(self._last, guardian.last_word(status))
-        os._exit(status)
+        _exit(status)
 
     async def _serve(self) -> None:
         self._reading = self._socket.fileno()
@@ -120,7 +125,7 @@ class Child:
         while True:
             frame = await self._next()
             if frame is None:
-                os._exit(0)  # the owner is gone
+                _exit(0)  # the owner is gone
             if frame.kind == "begin":
                 self._begin(frame.head)
             elif frame.kind == "request":
@@ -141,19 +146,24 @@ class Child:
     def _receive(self) -> None:
         """Take what has come, also while a cell awaits something."""
         try:
-            packet = self._socket.recv(wire.ROOM, socket.MSG_DONTWAIT)
+            size = self._socket.recv_into(self._room, 0, MSG_DONTWAIT)
+            frame = self._incoming.feed(bytes(memoryview(self._room)[:size])) if size else None
         except BlockingIOError:
             return
         except OSError:  # reset by the owner's end, or closed by the flow
-            packet = b""
-        if packet:
-            frame = self._incoming.feed(packet)
-            if frame is None:
-                return
-            self._frames.append(frame)
-        else:
+            size, frame = 0, None
+        except BaseException as error:
+            # the flow has broken what this needs, or left it no memory; the loop would come here for ever
             self._loop.remove_reader(self._reading)
-            self._frames.append(None)
+            if self._arrived is None or self._arrived.done():
+                raise
+            self._arrived.set_exception(error)
+            return
+        if size and frame is None:
+            return
+        if not size:
+            self._loop.remove_reader(self._reading)
+        self._frames.append(frame)
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
@@ -211,8 +221,8 @@ class Child:
                     await done
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # said in the reply, below
             failure = error
-        if os.getpid() != self._pid:
-            os._exit(0)  # a fork of the flow's that has come back from its cell
+        if getpid() != self._pid:
+            _exit(0)  # a fork of the flow's that has come back from its cell
         if head["msg_type"] == "execute_request" and self._session.replied != head["msg_id"]:
             self._reply_for(message, failure)
         self._session.flush_streams()
@@ -250,10 +260,15 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def _limit_memory(size: int) -> None:
-    """Let the process take `size` bytes of address space above what it has by now."""
+def _limit_memory(size: int | None) -> None:
+    """Let the process take `size` bytes of address space above what it has by now; None: what it likes."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if size is None:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        return
     there = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
-    resource.setrlimit(resource.RLIMIT_AS, (there + size, there + size))
+    wanted = there + size if most == resource.RLIM_INFINITY else min(there + size, most)
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, most))
 
 
 def _flush_files() -> None:
@@ -271,5 +286,8 @@ def become(
         os.setsid()
         linux.die_with(parent)
         Child(app, sock, descriptors, last).run()
+    except BaseException:  # noqa: BLE001  # the flow has broken what executes it: shown with its last outputs
+        with suppress(BaseException):  # that may be broken as well
+            os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
-        os._exit(1)
+        _exit(1)

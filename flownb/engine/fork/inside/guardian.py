@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import linux, wire
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _LAST = struct.Struct("!idQ")  # status, seconds of processor time, bytes of memory
+_TRACKER = b"resource_tracker import main"  # in the command of what multiprocessing, and joblib, start
+_TIDYING = 1.0  #: seconds that those get
 
 
 def guard(child: int, pidfd: int, last: int, control: socket.socket, owner: int) -> NoReturn:
@@ -44,14 +47,14 @@ def guard(child: int, pidfd: int, last: int, control: socket.socket, owner: int)
         ready = {descriptor for descriptor, _ in poll.poll()}
         if last in ready:
             word = os.read(last, 64)
-            if word:
+            if len(word) == _LAST.size:
                 code, cpu, memory = _LAST.unpack(word)
                 ended = {"code": code, "signal": None, "cpu_seconds": cpu, "peak_memory_bytes": memory}
                 linux.sweep(frozenset({child}))
             poll.unregister(last)
         elif pidfd in ready:
             ended = _ended(child)
-            linux.sweep()
+            _tidy()
         elif owner in ready or not _obeyed(control, child):
             _kill(child)
             ended = _ended(child)
@@ -60,6 +63,19 @@ def guard(child: int, pidfd: int, last: int, control: socket.socket, owner: int)
         wire.send_control(control, {"ended": ended})
     linux.sweep()
     os._exit(0)
+
+
+def _tidy() -> None:
+    """End what is left; who removes shared memory that the flow has left may do that first."""
+    trackers = frozenset(each for each in linux.children() if _TRACKER in linux.command_of(each))
+    linux.sweep(trackers)
+    until = time.monotonic() + _TIDYING
+    while trackers and linux.children() and time.monotonic() < until:
+        for each in trackers:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(each, os.WNOHANG)
+        time.sleep(0.002)
+    linux.sweep()
 
 
 def last_word(code: int) -> bytes:

@@ -40,6 +40,14 @@ def name_of(process: int) -> str:
         return ""
 
 
+def command_of(process: int) -> bytes:
+    """Return the command line of a process; empty where it is gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def die_with(parent: int) -> None:
     """Have this process killed when the process `parent`, which forked it, is gone."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import threading
+from os import _exit, getpid
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.session import Session
+from jupyter_client.jsonutil import json_default
+from jupyter_client.session import Session, json_packer
 
 from . import wire
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 #: messages that only tell when a kernel is busy; here the reply tells
 _NEEDLESS = frozenset({"status", "debug_event"})
+_DEAF = 0.3  #: seconds
+# not `json.dumps`: a flow may have put something else in its place
+_encoded = json.JSONEncoder(default=json_default, ensure_ascii=False, allow_nan=False).encode
 
 
 class PipeSession(Session):
@@ -30,6 +36,7 @@ class PipeSession(Session):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self.check_pid = False
+        self.pack = packed
         self._socket: socket.socket | None = None
         self._process = 0
         self._sending = threading.RLock()
@@ -45,12 +52,12 @@ class PipeSession(Session):
 
         A process that the flow forks has no voice here: what it prints goes to its descriptors.
         """
-        self._socket, self._streams, self._process = sock, streams, os.getpid()
+        self._socket, self._streams, self._process = sock, streams, getpid()
 
     @property
     def connected(self) -> bool:
         """Whether this process is the one that speaks."""
-        return self._socket is not None and self._process == os.getpid()
+        return self._socket is not None and self._process == getpid()
 
     def send(  # noqa: D102  # as in jupyter_client
         self,
@@ -74,9 +81,10 @@ class PipeSession(Session):
             return message
         packed = self.pack(message["content"])
         views = [_view(index, buffer) for index, buffer in enumerate(buffers or ())]
+        if kind != "stream":
+            # not within the lock below: a thread that prints holds its stream's, and waits for that one
+            self.flush_streams()
         with self._sending:
-            if kind != "stream":
-                self.flush_streams()
             head = {
                 "channel": "shell" if stream == "shell" else "iopub",
                 "msg_type": kind,
@@ -117,13 +125,26 @@ class PipeSession(Session):
         assert self._socket is not None
         try:
             wire.send_frame(self._socket, frame)
-        except OSError:
-            # the owner is gone, or the flow has closed all descriptors: nobody hears this process any more
-            os._exit(1)
+        except OSError as error:  # nobody hears this process any more
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+                sleep(_DEAF)  # the flow has closed its descriptors; so long, and the owner knows that
+            _exit(1)
 
     def _next(self) -> str:
         self._count += 1
         return f"{self._process}-{self._count}"
+
+
+def packed(content: Any) -> bytes:
+    """Return JSON as Jupyter's own packer makes it; what is no text is there, but does not stop the rest."""
+    try:
+        text = _encoded(content)
+    except (TypeError, ValueError):
+        return bytes(json_packer(content))  # cleans it, and warns
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _view(index: int, buffer: Any) -> memoryview:

@@ -196,8 +196,10 @@ class Stream(OutStream):  # type: ignore[misc]  # ipykernel has no types that my
         self.flush()
         self._halted.set()
         self._written.set()
-        if self._flusher is not None:
-            self._flusher.join()
+        with self._lock:  # in which another thread may be starting it just now
+            flusher = self._flusher
+        if flusher is not None:
+            flusher.join()
 
     def _write_past(self, string: str) -> None:
         """Write whole lines to the descriptor: a process that the flow has forked, or a template."""

@@ -40,7 +40,8 @@ class Spare:
 
     guardian: int
     child: int
-    pidfd: int
+    pidfd: int  #: of the child
+    guardian_pidfd: int
     run: socket.socket
     guard: socket.socket
     descriptors: tuple[Descriptor, Descriptor]
@@ -54,7 +55,7 @@ class Spare:
         """Let go of it; where nobody else has the ends, the processes end."""
         self.run.close()
         self.guard.close()
-        for descriptor in (self.pidfd, *(each.read for each in self.descriptors)):
+        for descriptor in (self.pidfd, self.guardian_pidfd, *(each.read for each in self.descriptors)):
             os.close(descriptor)
 
 
@@ -75,6 +76,10 @@ def main(descriptor: int) -> NoReturn:
     control = socket.socket(fileno=descriptor)
     control.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal; it is for the owner
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # an owner that ignores it hands that on, and nobody could wait
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
         wanted = wire.recv_control(control)[0]["start"]
         owner = os.pidfd_open(wanted["owner"])
@@ -211,7 +216,7 @@ class Template:
             wire.send_control(self._control, {"failed": f"no process can be forked: {error}"})
             return
         ends = [spare.run.fileno(), spare.guard.fileno()]
-        ends += [descriptor.read for descriptor in spare.descriptors] + [spare.pidfd]
+        ends += [each.read for each in spare.descriptors] + [spare.pidfd, spare.guardian_pidfd]
         try:
             wire.send_control(self._control, {"child": spare.child, "guardian": spare.guardian}, ends)
         finally:
@@ -249,7 +254,7 @@ class Template:
             raise OSError("the process that was forked ended at once") from None
         finally:
             news.close()
-        return Spare(process, born["child"], pidfd, run, guard, descriptors)
+        return Spare(process, born["child"], pidfd, os.pidfd_open(process), run, guard, descriptors)
 
     def _be_guardian(
         self,

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass, field
+from select import POLLOUT, poll
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ ROOM = 1 << 18  #: bytes that any packet finds room in
 _CHUNK = 1 << 16  #: bytes asked for at once of a pipe
 _PACKET = 1 << 17  #: bytes of a packet, less its first; any system's sockets take that many at once
 _FIRST, _NEXT = b"F", b"N"  #: how the packets of a frame begin
+# not `json.dumps` and `json.loads`: a flow may have put something else in their place
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
+_decoded = json.JSONDecoder().decode
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -34,7 +38,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def send_control(sock: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
     """Send one datagram, with descriptors. Raises `OSError`: the other end is gone, or it is too big."""
-    data = json.dumps(message, separators=(",", ":")).encode()
+    data = _encoded(message).encode()
     if descriptors:
         socket.send_fds(sock, [data], list(descriptors))
     else:
@@ -55,7 +59,7 @@ def recv_control(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
             descriptors.frombytes(content[: len(content) - len(content) % size])
     if not data:
         raise EOFError("the other end of a control socket is gone")
-    return json.loads(data), list(descriptors)
+    return _decoded(data.decode()), list(descriptors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,12 @@ class Frame:
 
     def json(self) -> Any:
         """Return the content as data."""
-        return json.loads(self.content) if self.content else {}
+        return _decoded(self.content.decode("utf-8", "replace")) if self.content else {}
 
 
 def packets(frame: Frame) -> Iterator[list[memoryview]]:
     """Yield the packets of a frame, each as the pieces that it is put together from; nothing is copied."""
-    head = json.dumps([frame.kind, frame.head], separators=(",", ":")).encode()
+    head = _encoded([frame.kind, frame.head]).encode()
     sizes = [memoryview(buffer).nbytes for buffer in frame.buffers]
     lengths = _LENGTHS.pack(len(head), len(frame.content), len(sizes))
     start = lengths + b"".join(map(_BUFFER.pack, sizes)) + head
@@ -98,7 +102,14 @@ def send_frame(sock: socket.socket, frame: Frame) -> None:
     flow's main thread, may lose this frame, but never garbles those that follow.
     """
     for pieces in packets(frame):
-        sock.sendmsg(pieces)
+        while True:
+            try:
+                sock.sendmsg(pieces)
+                break
+            except BlockingIOError:  # the flow has made all descriptors such that do not wait
+                room = poll()
+                room.register(sock, POLLOUT)
+                room.poll()
 
 
 class Incoming:
@@ -141,7 +152,7 @@ def _sizes(data: bytes | memoryview, start: int, count: int) -> list[int]:
 def _frame(data: memoryview) -> Frame:
     head_size, content_size, count = _LENGTHS.unpack_from(data)
     at = _LENGTHS.size + count * _BUFFER.size
-    kind, head = json.loads(bytes(data[at : at + head_size]))
+    kind, head = _decoded(bytes(data[at : at + head_size]).decode())
     at += head_size
     content = bytes(data[at : at + content_size])
     at += content_size
@@ -156,8 +167,9 @@ def receive(sock: socket.socket) -> bytes:
     """Receive one packet, b"" at the end; raises `BlockingIOError` where the socket does not wait."""
     try:
         return sock.recv(ROOM)
-    except ConnectionResetError:  # it was closed with something in it that nobody read
-        return b""
+    except ConnectionResetError:
+        # it was closed with something in it that nobody read; that is told once, before what it still said
+        return sock.recv(ROOM)
 
 
 def read_pipe(descriptor: int) -> bytes:
