@@ -340,6 +340,7 @@ def recorded(
         flow,
         project.run_folder(run_id),
         state,
+        version="0df9aee16c11",
         parameters={"factor": "2.0"},
         started=start,
         ended=start + timedelta(seconds=1.5),
@@ -366,6 +367,8 @@ def test_runs_are_listed_newest_first_and_filtered(project: Path) -> None:
     assert "ZeroDivisionError" in lines[1]
     assert "✓ Success" in lines[2]
     assert "factor=2.0" in lines[2]
+    assert " VERSION " in lines[0]
+    assert " 0df9aee16c " in lines[2]
     assert [run["id"] for run in json.loads(call("runs", "--json").output)] == [second.id, first.id]
     for words, left in (
         (["--flow", "demo"], first),
@@ -570,6 +573,10 @@ def test_a_run_whose_supervisor_died_is_listed_as_crashed(project: Path) -> None
         (["--environment", "nowhere"], "nowhere"),
         (["--engine", "nonesuch"], "nonesuch"),
         (["--timeout", "-1"], "timeout"),
+        (["--step-timeout", "0"], "step-timeout"),
+        (["--retries", "-1"], "retries"),
+        (["--cwd", "nowhere"], "nowhere"),
+        (["--engine", "nbclient", "--memory", "1 GB"], "`memory` is limited by the engine"),
         (["-f", "missing.yaml"], "missing.yaml"),
     ],
 )
@@ -623,7 +630,9 @@ def test_the_command_line_goes_before_the_file_and_the_named_environment(demo: P
         '[environments.night]\ntype = "local"\nlabels = ["night"]\ntimeout = 50\n'
     )
     (demo.parent / "values.yaml").write_text("factor: 5\nname: from the file\n")
+    (demo.parent / "there").mkdir()
     options = ["--environment", "night", "--timeout", "40", "-f", "values.yaml", "-p", "factor=1", "-q"]
+    options += ["--step-timeout", "30", "--retries", "2", "--cwd", "there"]
     done = command("run", "demo.ipynb", *options, cwd=demo.parent)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -632,7 +641,9 @@ def test_the_command_line_goes_before_the_file_and_the_named_environment(demo: P
     assert "from the file" in call("outputs", run, "said").output
     (record,) = json.loads(call("runs", "--json").output)
     assert record["labels"] == ["night"]
-    assert record["environment"]["timeout"] == 40
+    environment = record["environment"]
+    assert (environment["timeout"], environment["step_timeout"], environment["retries"]) == (40, 30, 2)
+    assert environment["cwd"] == str(demo.parent / "there")
 
 
 @pytest.mark.kernel

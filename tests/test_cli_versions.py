@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,23 @@ def test_history_is_cut_and_says_how_much_more_there_is(versions: tuple[str, str
     assert "parameter since" in output  # compared with the one that is not shown
 
 
+def test_history_fits_the_terminal_and_repeats_nothing(
+    versions: tuple[str, str], repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = replace(SECOND, steps=(Step("load", "a = 1"), Step("clean", "b = a"), Step("tell", "c = b")))
+    GitStorage(repository).add_flow(changed, replace=True)
+    whole = told("history", ".#co2")
+    assert "MESSAGE" not in whole, "Add co2, Change co2: the column beside it says that"
+    monkeypatch.setattr("flownb.cli.versions.terminal_width", lambda: 80)
+    narrow = told("history", ".#co2")
+    assert max(map(len, whole.splitlines())) > 80
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" in whole
+    assert "…" not in narrow
+    GitStorage(repository).restore(f"co2@{versions[0]}")
+    assert f"Restore co2 from {versions[0][:4]}" in told("history", ".#co2")
+
+
 def test_what_a_commit_says_cannot_move_a_terminal(repository: Path) -> None:
     git("config", "user.name", "\x1b[2JMallory\u202e", cwd=repository)
     GitStorage(repository).add_flow(FIRST)
@@ -244,9 +262,12 @@ def test_a_flow_is_copied_from_the_repository_into_a_folder(versions: tuple[str,
 def test_a_copy_of_a_name_that_is_there_must_be_asked_for(versions: tuple[str, str]) -> None:
     told("copy", ".#co2@HEAD~1", "dir:kept/")
     message = refused("copy", ".#co2", "dir:kept/")
-    assert "co2 already; --replace" in message
+    assert "another co2 already; --replace" in message
+    assert "co2@" in told("copy", ".#co2@~1", "dir:kept/")
+    assert "already, with this content" in told("copy", ".#co2@HEAD~1", "dir:kept/")
     assert open_storage("dir:kept/").get_flow("co2").digest == FIRST.digest
-    told("copy", ".#co2", "dir:kept/", "--replace")
+    assert "a new version" in told("copy", ".#co2", "dir:kept/", "--replace")
+    assert "already, with this content" in told("copy", ".#co2", "dir:kept/", "--replace")
     assert [row["digest"] for row in json.loads(told("history", "dir:kept/#co2", "--json"))] == [
         SECOND.digest,
         FIRST.digest,
@@ -261,7 +282,15 @@ def test_all_flows_of_a_store_are_copied(project: Path) -> None:
     assert {name: one.get_flow(name) for name in one.flows} == {
         name: two.get_flow(name) for name in two.flows
     }
-    assert "and 7 more already" in refused("copy", "one/", "two/")
+    assert told("copy", "one/", "two/").endswith("12 there already, the same\n")
+    two.remove("flow 0")
+    two.add_flow(Flow("flow 1", steps=(Step("a", "other = 1"),)), replace=True)
+    result = call("copy", "one/", "two/")
+    assert result.exit_code == 1
+    assert "11 of 12 flows of one/ are in two/: 1 new, 10 there already, the same" in result.output
+    assert "another content: flow 1; new versions of them: flownb copy --replace one/ two/" in result.output
+    assert "1 in a new version, 11 there already" in told("copy", "one/", "two/", "--replace")
+    assert one.get_flow("flow 1") == two.get_flow("flow 1")
     assert "holds no flows to copy" in refused("copy", "three/", "two/")
 
 
@@ -489,3 +518,42 @@ def test_a_folder_on_a_web_server_is_read_and_not_written(versions: tuple[str, s
         told("copy", f"{url}/flows#co2", "dir:kept")
         assert "flownb trust http" in refused("run", f"{url}/flows#co2")
         refused("copy", ".#co2@HEAD~1", f"{url}/flows", "--replace")
+
+
+# -- what an empty store says, and where a copy runs
+
+
+def test_an_empty_store_says_what_brings_flows_into_it(repository: Path) -> None:
+    assert "`flownb copy NOTEBOOK.ipynb .`" in told("list", ".")
+    assert "`%flow storage git`" in told("list", ".")
+    GitStorage(repository).add_flow(FIRST)
+    GitStorage(repository).remove("co2")
+    assert "flownb history '.#NAME'" in told("list", ".")
+    assert "removed" in told("history", ".#co2")
+
+
+def test_the_current_folder_without_a_repository_is_no_store_by_itself(project: Path) -> None:
+    for words in (("history", ".#co2"), ("list", "."), ("copy", "x.ipynb", ".")):
+        assert "dir:. keeps flows in the folder itself" in refused(*words)
+    open_storage("dir:.").add_flow(FIRST)
+    assert "co2" in told("list", ".")
+
+
+def test_a_list_shows_the_version_that_the_store_has(versions: tuple[str, str]) -> None:
+    assert versions[1][:10] in told("list", ".")
+    assert f"version {versions[1][:10]}" in told("show", ".#co2")
+    (flow,) = json.loads(told("list", ".", "--json"))["flows"]
+    assert (flow["version"], flow["location"]) == (SECOND.version, f"co2@{versions[1]}")
+    assert json.loads(told("show", f".#co2@{FIRST.version}", "--json"))["digest"] == FIRST.digest
+
+
+@pytest.mark.kernel
+def test_a_notebooks_flow_in_the_repository_runs_in_the_notebooks_folder(repository: Path) -> None:
+    (repository / "notebooks").mkdir()
+    (repository / "notebooks" / "data.txt").write_text("42")
+    flow = Flow("co2", steps=(Step("co2", "x = open('data.txt').read()", ("x",)),))
+    source = notebook(flow)
+    (repository / "x.ipynb").rename(repository / "notebooks" / "x.ipynb")
+    told("copy", f"notebooks/{source}", ".#co2")
+    assert GitStorage(repository).captured_in(GitStorage(repository).resolve("co2")) == "notebooks/x.ipynb"
+    told("run", ".#co2")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -157,6 +158,14 @@ def test_a_listing_reads_no_document_and_is_quick(
 
 
 # --- versions and times ---
+
+
+def test_versions_are_counted_back_from_the_newest(storage: DirectoryStorage) -> None:
+    first = storage.add_flow(sample())
+    second = storage.add_flow(replace(sample(), description="other"), replace=True)
+    assert [storage.resolve(f"sales@~{back}") for back in (0, 1)] == [second, first]
+    with pytest.raises(FlowNotFound, match=r"holds no version ~2 of sales: it has 2"):
+        storage.resolve("sales@~2")
 
 
 def test_a_version_is_any_unambiguous_beginning_of_the_digest(storage: DirectoryStorage) -> None:

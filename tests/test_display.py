@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
-from flownb.runs.markup import seconds_text, shorten, size_text, text_table, visible
+from flownb.runs.markup import (
+    exact_size_text,
+    html_table,
+    seconds_text,
+    shorten,
+    size_text,
+    text_table,
+    visible,
+)
 from flownb.runs.record import RunRecord, StepRecord
 from flownb.runs.states import State
 from flownb.ui.display import capture_summary, flow_card, flow_list, parameters_text
@@ -292,6 +300,42 @@ def test_a_text_table_lines_up_wide_letters_and_leaves_out_empty_columns() -> No
         text_table(["name", "none", "help"], [["売上", "", "x"], ["a", "", "y"]])
         == "NAME  HELP\n売上  x\na     y"
     )
+
+
+def test_a_text_table_fits_a_width_by_wrapping_one_column() -> None:
+    rows = [("a1", "one of many words that go on and on", "Ada"), ("b2", "short", "Bob")]
+    told = text_table(("id", "what", "who"), rows, limit=100, wrap="what", width=34).splitlines()
+    assert told == [
+        "ID  WHAT                       WHO",
+        "a1  one of many words that go  Ada",
+        "    on and on",
+        "b2  short                      Bob",
+    ]
+    assert text_table(("id", "what", "who"), rows, wrap="what", width=200) == text_table(
+        ("id", "what", "who"), rows
+    )
+
+
+def test_a_few_words_stay_on_one_line_in_a_table() -> None:
+    shown = html_table(("state", "error"), [("a", "✓ <b>Success</b> 2"), ("b", "word " * 40)])
+    assert 'white-space:nowrap">✓ <b>Success</b> 2</td>' in shown
+    assert 'overflow-wrap:anywhere">word word' in shown
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (500 * 10**6, "500 MB"),
+        (2 * 10**9, "2 GB"),
+        (1_500_000_000, "1.5 GB"),
+        (2**29, "512 MiB"),
+        (2**31, "2 GiB"),
+        (2048 * 10**6, "2048 MB"),
+        (20_000_001, "20000001 B"),
+    ],
+)
+def test_a_limit_is_written_in_the_unit_in_which_it_is_a_short_number(size: int, text: str) -> None:
+    assert exact_size_text(size) == text
 
 
 def test_long_text_is_cut_with_a_mark() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 
 import nbformat
 import nbformat.v4 as v4
@@ -54,6 +55,25 @@ def test_a_notebooks_imports_are_told_with_those_left_to_it(project):
     assert status == 0
     assert "numpy" in findings["preloaded"]["data"]["loaded"]
     assert "threads" in findings["preloaded"]["data"]["refused"]["polars"]
+
+
+def test_what_a_notebook_imports_itself_is_named_first_and_what_comes_with_it_counted(project):
+    write(project / "a.ipynb", "import pandas\nimport numpy")
+    _, findings = found("a.ipynb")
+    loaded = findings["preloaded"]["data"]["loaded"]
+    assert loaded[:2] == ["pandas", "numpy"]
+    assert loaded[2:] == sorted(loaded[2:])
+    assert findings["preloaded"]["text"].startswith(f"pandas, numpy and {len(loaded) - 2} that they load (")
+
+
+def test_a_folder_without_flows_is_reported_on_itself(project):
+    (project / "below").mkdir()
+    for folder in (".", "below"):
+        status, findings = found(folder)
+        assert status == 0
+        assert findings["project"]["text"] == str(project)
+    subprocess.run(["git", "init", "-q"], check=True, cwd=project)
+    assert found(".")[0] == 0
 
 
 def test_a_flow_of_a_store_is_told_of_too(project):

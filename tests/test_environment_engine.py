@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +61,37 @@ def test_memory_that_says_nothing_is_refused(written: Any, words: str) -> None:
     assert words in str(raised.value)
 
 
+def test_a_limit_of_memory_that_another_engine_would_not_hold_is_refused() -> None:
+    with pytest.raises(EnvironmentRefused, match=r'limited by the engine "flownb" alone.* is "nbclient"'):
+        LocalEnvironment(engine="nbclient", memory="500 MB")
+
+
+def test_a_run_that_cannot_be_limited_as_asked_fails_and_runs_nothing(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kernels" / "wrapped"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["sh", "{connection_file}"], "display_name": "x", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    marks = flow("marks", "open('ran', 'w').close()")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(tmp_path))
+        limited = LocalEnvironment(kernel="wrapped", memory="500 MB", retries=2)
+        run = limited.execute(memory(project, marks), "marks")
+    assert (run.state, run.record.attempt) == (State.FAILED, 1)
+    assert "`memory` is limited by the engine 'flownb' alone" in str(run.error)
+    assert not list(project.rglob("ran"))
+
+
+@pytest.mark.parametrize("given", [ANSWER, "answer.ipynb"])
+def test_what_is_no_storage_is_refused_with_how_a_flow_runs(given: Any) -> None:
+    here = LocalEnvironment()
+    for start in (here.execute, here.submit, partial(here.map, grid=[{}])):
+        with pytest.raises(
+            EnvironmentRefused, match=r"what is in a storage.*execute\(open_storage"
+        ) as raised:
+            start(given, "answer")
+        assert ("flow.run()" in str(raised.value)) == (given is ANSWER)
+
+
 @pytest.mark.kernel
 def test_a_flow_that_takes_more_memory_than_it_may_fails_and_is_told_the_limit(project: Path) -> None:
     greedy = flow("greedy", "x = 1", "block = bytearray(1_500_000_000)")
@@ -67,7 +99,7 @@ def test_a_flow_that_takes_more_memory_than_it_may_fails_and_is_told_the_limit(p
     assert run.state is State.FAILED
     assert run.error is not None
     assert (run.error.kind, run.error.step) == ("MemoryError", "s2")
-    assert "the run's memory is limited to 0.5 GB" in run.error.message
+    assert "the run's memory is limited to 500 MB" in run.error.message
     assert [str(step.state) for step in run.steps] == ["Success", "Failed"]
     modest = flow("modest", "block = bytearray(100_000_000)")
     assert LocalEnvironment(memory="500 MB").execute(memory(project, modest), "modest").state is State.SUCCESS

@@ -196,7 +196,7 @@ def test_an_end_behind_the_last_cell_that_is_none_is_noted(source: str, note: st
 
 
 def test_exit_handlers_that_do_not_end_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flownb.engine.fork.cells.PATIENCE", 0.5)
+    monkeypatch.setattr("flownb.engine.fork.talk.PATIENCE", 0.5)
     ending, _ = watched("import atexit, time; atexit.register(time.sleep, 60)")
     assert ending.how == "success"
     assert "had not ended 0.5 s behind its last cell" in ending.notes[0]

@@ -9,8 +9,6 @@ import pytest
 
 from flownb.errors import StorageError
 from flownb.storage.git.addresses import parse_address
-from flownb.storage.git.origin import origin
-from flownb.storage.git.repository import find
 from flownb.storage.git.storage import GitStorage
 from tests.git_exchange import FIXTURES, add, flow, pull, push, subjects, tip, values, whole
 from tests.git_servers import bare, cloned, git, hook, known_as
@@ -307,19 +305,19 @@ def test_signed_commits_are_signed_anew_or_it_is_told(
 def test_a_branch_is_from_elsewhere_as_soon_as_others_commits_came_in(ann: Path, bob: Path) -> None:
     add(ann)
     push(ann)
-    assert origin(find(ann), "flownb") is None
+    assert GitStorage(ann).origin is None
     git(bob, "fetch", "-q")
     url = git(bob, "remote", "get-url", "origin")
-    assert origin(find(bob), "flownb") == url  # known as a remote's only
+    assert GitStorage(bob).origin == url  # known as a remote's only
     pull(bob)
-    assert origin(find(bob), "flownb") == url
+    assert GitStorage(bob).origin == url
     add(bob, "rain")
     push(bob)
     pull(ann)
-    assert origin(find(ann), "flownb") == url
-    assert origin(find(ann), "other") is None
+    assert GitStorage(ann).origin == url
+    assert GitStorage(ann, branch="other").origin is None
 
 
 def test_the_branch_of_a_bare_clone_is_from_elsewhere(both: tuple[Path, Path], tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--bare", str(both[0]), "copy.git")
-    assert origin(find(tmp_path / "copy.git"), "flownb") == str(both[0])
+    assert GitStorage(tmp_path / "copy.git").origin == str(both[0])

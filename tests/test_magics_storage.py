@@ -116,6 +116,20 @@ def test_a_notebook_that_is_not_there_yet_is_made_and_the_open_one_refused(
     assert "is this notebook" in refused(notebook, "%flow storage x.ipynb")
 
 
+def test_a_flow_that_another_notebook_kept_until_now_is_told(
+    notebook: Shell, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.ipynb", "b.ipynb"):
+        nbformat.write(nbformat.v4.new_notebook(), repository / name)
+    notebook.ok("%flow storage git")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(repository / "a.ipynb"))
+    assert "until now" not in notebook.ok(FIRST).text
+    monkeypatch.setenv("JPY_SESSION_NAME", str(repository / "b.ipynb"))
+    assert "until now co2 came from a.ipynb" in notebook.ok(SECOND).text
+    assert "until now" not in notebook.ok(SECOND).text
+    assert "until now" not in notebook.ok(FIRST).text
+
+
 @pytest.mark.parametrize("toml", ["storage = 1", "[storage]\ndefault = 3", "[storage]\ndefault = ''"])
 def test_a_wrong_default_is_told(notebook: Shell, repository: Path, toml: str) -> None:
     (repository / "flownb.toml").write_text(toml)
@@ -149,6 +163,7 @@ def test_a_flow_of_several_steps_waits_for_those_that_have_not_run(
     content.cells = [
         nbformat.v4.new_code_cell("%%flow a.one\nx = 1", id="one"),
         nbformat.v4.new_code_cell("%%flow a.two --out y\ny = x", id="two"),
+        nbformat.v4.new_code_cell("%%flow a.two --out y\ny = x + 0", id="copy"),
     ]
     nbformat.write(content, repository / "n.ipynb")
     monkeypatch.setenv("JPY_SESSION_NAME", str(repository / "n.ipynb"))
@@ -217,13 +232,28 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(kept: Shell, re
 
 
 def test_an_old_version_becomes_the_newest(kept: Shell, repository: Path) -> None:
-    assert "is the newest version" in kept.ok("%flow restore co2@HEAD~1").text
+    shown = kept.ok("%flow restore co2@HEAD~1").text
+    restored = locations(repository)[0][: len("co2@") + 10]
+    assert f"{restored} is the newest version in" in shown
+    assert f"`%flow run co2` still runs what was captured here; `%flow run {restored}` runs" in shown
     assert GitStorage(repository).get_flow("co2").run() == {"total": 1961}
     assert kept.live.flow("co2").run() == {"total": 1987}
     assert "wants a version" in refused(kept, "%flow restore co2")
+    kept.ok("%flow forget co2")
+    assert "`%flow run co2` runs the restored version." in kept.ok("%flow restore co2@HEAD~1").text
 
 
 @pytest.mark.kernel
+@pytest.mark.parametrize("command", ["tag", "remove", "copy", "trust"])
+def test_commands_of_the_command_line_are_told_as_it_takes_them(notebook: Shell, command: str) -> None:
+    assert f"is on the command line: flownb {command} STORE" in refused(notebook, f"%flow {command} co2")
+
+
+def test_a_store_with_spaces_is_told_to_want_quotes(notebook: Shell) -> None:
+    words = refused(notebook, "%flow storage dir:../flows ordner")
+    assert "%flow storage 'dir:../flows ordner'" in words
+
+
 def test_a_run_is_pinned_to_the_commit_of_what_was_captured(kept: Shell, repository: Path) -> None:
     newest, oldest = locations(repository)
     kept.ok("run = %flow run co2")

@@ -52,7 +52,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("file:///srv/flows.git", "git"),
         ("git+https://host/flows", "git"),
         ("git+file:///srv/flows", "git"),
-        (".", "directory"),
+        ("dir:.", "directory"),
+        ("repo/../plain", "directory"),
         ("plain", "directory"),
         ("new/", "directory"),
         ("dir:new", "directory"),
@@ -70,6 +71,18 @@ def test_a_text_opens_the_storage_that_it_looks_like(here: Path, text: str, kind
     assert open_storage(text).kind == kind
 
 
+def test_the_current_folder_is_a_store_once_it_holds_flows(here: Path) -> None:
+    open_storage("dir:.").add_flow(sample())
+    assert open_storage(".").get_flow("sales") == sample()
+
+
+def test_a_folder_beside_a_repository_is_not_in_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here / "repo" / "notebooks")
+    assert open_storage("../../new/").kind == "directory"
+    assert open_storage("../../plain").kind == "directory"
+    assert open_storage("..").kind == "git"
+
+
 def test_a_path_opens_what_its_text_opens(here: Path) -> None:
     assert open_storage(here / "repo").kind == "git"
     assert open_storage(here / "plain").kind == "directory"
@@ -79,6 +92,10 @@ def test_a_path_opens_what_its_text_opens(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (".", r"in no Git repository, and no folder of flows: `git init`.*; dir:\. keeps flows"),
+        ("..", r"dir:\.\. keeps flows in the folder itself"),
+        ("repo/a b/", r"say 'dir:repo/a b/' to keep"),
+        ("größe", "'größe' is no storage"),
         ("", "is no storage that can be opened"),
         ("missing", "'missing' is no storage"),
         ("a.txt", "not a notebook"),

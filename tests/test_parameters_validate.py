@@ -259,13 +259,13 @@ def test_values_from_python_are_taken_as_pydantic_takes_them(
 
 #: annotation, text, what the message says beside the parameter's name
 WRONG = [
-    ("int", "abc", "`x` takes whole number; it was given 'abc'"),
+    ("int", "abc", "`x` takes a whole number; it was given 'abc'"),
     ("int", "1.5", "whole number"),
     ("int", "", "whole number"),
     ("int", "9" * 5000, "..."),
-    ("float", "1,5", "number"),
-    ("bool", "maybe", "yes or no"),
-    ("date", "soon", "`x` takes date; it was given 'soon'"),
+    ("float", "1,5", "`x` takes a number"),
+    ("bool", "maybe", "`x` takes yes or no"),
+    ("date", "soon", "`x` takes a date; it was given 'soon'"),
     ("date", "1990", "date"),
     ("date", "86400", "date"),
     ("date", "1990-02-30", "date"),
@@ -286,7 +286,7 @@ WRONG = [
     ("int | float", "x", "whole number or number"),
     ("list[int]", "1,x", "[1]"),
     ("list[int]", "[1, 'x']", "[1]"),
-    ("list[int]", "{", "list of whole number"),
+    ("list[int]", "{", "`x` takes a list of whole number"),
     ("list[int]", "{'a': 1}", "list of whole number"),
     ("tuple[int, str]", "1", "list of exactly (whole number, text)"),
     ("dict[str, int]", "a", "mapping of text to whole number"),
@@ -350,13 +350,13 @@ def test_every_problem_is_in_one_message() -> None:
     with pytest.raises(ParameterError) as caught:
         validate(flow, {"sinse": "1990-01-01", "until": "soon", "n": "x", "zzz": 1}, text=True)
     *others, last = str(caught.value).splitlines()
-    assert last.startswith("  - `n` takes whole number; it was given 'x' (Input should be a valid integer")
+    assert last.startswith("  - `n` takes a whole number; it was given 'x' (Input should be a valid integer")
     assert others == [
         "flow `sales`: 6 problems with its parameters",
         "  - `sinse` is not a parameter; did you mean `since`?",
         "  - `zzz` is not a parameter; there are `since`, `until`, `region` or `n`",
         "  - `since` is required: date",
-        "  - `until` takes date or none; it was given 'soon'",
+        "  - `until` takes a date or none; it was given 'soon'",
         "  - `region` is required: 'EU' or 'US'",
     ]
 

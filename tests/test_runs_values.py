@@ -381,6 +381,8 @@ def test_previews_are_short_whatever_the_value() -> None:
     assert len(preview(list(range(10**6)))) <= 1_000
     assert len(preview("y" * 10**6)) <= 1_000
     assert "999999" in preview(np.arange(10**6))
+    assert preview(np.float64(82.5)) == "82.5"
+    assert preview(np.datetime64("2026-03-01")) == "2026-03-01"
 
 
 def test_nothing_heavy_is_imported_for_plain_values() -> None:

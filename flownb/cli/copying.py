@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowExists, StorageError
+from flownb.errors import FlowExists, FlownbError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flownb.storage import Storage
 
 
-def flows_to_copy(source: str, target: str, *, replace: bool) -> tuple[Storage, list[str], Storage]:
-    """Return the storage to copy from, the locations in it, and the storage to copy to.
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """What a copy has to do: which flows to bring where, and which are there already."""
 
-    Nothing is written. Raises `FlowExists` where the target holds one of the names and is not to `replace`
-    it, and `StorageError` where it is to get another name: the name is part of what a flow is.
+    origin: Storage
+    storage: Storage
+    locations: tuple[str, ...]  #: in `origin`, of the flows to copy
+    there: Mapping[str, str]  #: what the target holds: flow -> location
+    same: tuple[str, ...] = ()  #: names that are there with this content
+    different: tuple[str, ...] = ()  #: names that are there with another one
+
+
+def what_to_copy(source: str, target: str, *, replace: bool) -> Copying:
+    """Return what is to be copied; flows that the target holds are so only where it is to `replace` them.
+
+    Nothing is written. Raises `FlowExists` where the only flow to copy is there with another content, and
+    `StorageError` where it is to get another name: the name is part of what a flow is.
     """
     from flownb.storage import open_storage, parse_reference
     from flownb.storage.reference import location
@@ -30,31 +46,45 @@ def flows_to_copy(source: str, target: str, *, replace: bool) -> tuple[Storage, 
                 f"{source} names a whole store, which is copied to a store, {place.store}; "
                 "or name one flow of it"
             )
-        names = list(origin.flows)
-        locations = list(origin.flows.values())
-        if not names:
+        flows = dict(origin.flows)
+        if not flows:
             raise StorageError(f"{origin.name} holds no flows to copy")
     else:
         if place.name not in (None, wanted.name):
             raise StorageError(
                 f"a copy of {wanted.name} has that name too, not {place.name}: the name is part of the "
-                f"content. Leave it out: flownb copy {source} {place.store}"
+                f"content. Leave it out: flownb copy {shlex.quote(source)} {shlex.quote(place.store)}"
             )
-        names = [wanted.name]
-        locations = [location(wanted.name, wanted.version)]
-    if not replace:
-        there = storage.flows
-        if taken := [name for name in names if name in there]:
-            more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
-            raise FlowExists(
-                f"{storage.name} holds {', '.join(taken[:5])}{more} already; --replace adds a new version"
-            )
-    return origin, locations, storage
+        flows = {wanted.name: location(wanted.name, wanted.version)}
+    there = dict(storage.flows)
+    if replace:
+        return Copying(origin, storage, tuple(flows.values()), there)
+    taken = [name for name in flows if name in there]
+    same = [name for name in taken if _have_same(origin, flows[name], storage, there[name])]
+    different = [name for name in taken if name not in same]
+    if different and wanted.name is not None:
+        raise FlowExists(
+            f"{storage.name} holds another {wanted.name} already; --replace adds a new version: "
+            f"flownb copy --replace {shlex.quote(source)} {shlex.quote(target)}"
+        )
+    new = tuple(place for name, place in flows.items() if name not in there)
+    return Copying(origin, storage, new, there, tuple(same), tuple(different))
+
+
+def _have_same(origin: Storage, location: str, storage: Storage, there: str) -> bool:
+    flow = origin.get_flow(location)
+    try:
+        return storage.get_flow(there).digest == flow.digest
+    except FlownbError:  # damaged: whether it is to be replaced is for a person to say
+        return False
 
 
 def copy_flow(origin: Storage, location: str, storage: Storage, *, replace: bool) -> str:
     """Copy one flow and return its location in `storage`; that it has the same content is looked at."""
-    flow = changed(origin.get_flow(location), storage=None, location=None)
+    flow = origin.get_flow(location)
+    if storage.kind != "git":  # which keeps of it in which notebook it was captured, and no more
+        flow = changed(flow, storage=None)
+    flow = changed(flow, location=None)
     there = storage.add_flow(flow, replace=replace)
     if (found := storage.get_flow(there).digest) != flow.digest:
         raise StorageError(

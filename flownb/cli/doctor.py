@@ -16,12 +16,15 @@ _STYLES = {"good": "green", "note": "yellow", "bad": "red"}
 
 
 @click.command("doctor")
-@click.argument("notebook", metavar="[NOTEBOOK|REF]", required=False, shell_complete=complete_reference)
+@click.argument(
+    "notebook", metavar="[NOTEBOOK|REF|FOLDER]", required=False, shell_complete=complete_reference
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def doctor_command(notebook: str | None, *, as_json: bool) -> int:
     """Show whether runs work here: the engine and why, what is preloaded, the records, a run for trial.
 
-    With a notebook or a flow it tells what would be preloaded for it. Nothing of it runs.
+    With a notebook or a flow it tells what would be preloaded for it. Nothing of it runs. With a folder it
+    tells of runs there.
     """
     from flownb.environments.health import examine
 
@@ -36,8 +39,8 @@ def doctor_command(notebook: str | None, *, as_json: bool) -> int:
     return 0 if health.good else 1
 
 
-def _content(text: str) -> tuple[Json, Path]:
-    """Return the notebook that a run would execute, and the folder where: a file as it is, or a flow's."""
+def _content(text: str) -> tuple[Json | None, Path]:
+    """Return the notebook that a run would execute, if one is meant, and the folder where."""
     path = Path(text)
     if path.suffix == ".ipynb" and path.is_file():
         from flownb.document import load_notebook
@@ -46,9 +49,21 @@ def _content(text: str) -> tuple[Json, Path]:
     from flownb.document import to_dict
     from flownb.storage.naming import named
 
+    if path.is_dir() and not _holds_one(text):
+        return None, path.resolve()  # none is meant: it is about the folder
     found = named(text)
     flow = found.storage.get_flow(found.location)
     return to_dict(flow), flow.folder or Path.cwd()
+
+
+def _holds_one(folder: str) -> bool:
+    from flownb.errors import StorageError
+    from flownb.storage import open_storage
+
+    try:
+        return len(open_storage(folder).flows) == 1
+    except StorageError:  # it is no store
+        return False
 
 
 def _print(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +51,41 @@ def list_command(store: str, *, as_json: bool) -> int:
     else:
         from flownb.ui.display import flow_list
 
+        if not flows and not problems and storage.kind != "notebook":
+            click.echo(_none_yet(storage, store))
+            return 2 if _told(storage) else 0
         shown = flow_list(flows, last_runs=last, where=storage.name, problems={} if flows else problems)
         click.echo(shown.text)
     if problems and (flows or as_json):
         for name, problem in problems.items():
             say(f"flownb: {visible(name)} cannot be read: {visible(problem, lines=True)}")
+    return 2 if _told(storage) or problems else 0
+
+
+def _told(storage: Storage) -> bool:
+    """Tell the problems of a storage; whether there were any."""
+    from flownb.runs.markup import visible
+
     for problem in storage.problems:
         say(f"flownb: {visible(problem, lines=True)}")
-    return 2 if problems or storage.problems else 0
+    return bool(storage.problems)
+
+
+def _none_yet(storage: Storage, store: str) -> str:
+    """Say what brings flows into an empty storage, or brings them back."""
+    from flownb.runs.markup import visible
+
+    quoted = visible(shlex.quote(store))
+    if storage.kind == "git" and getattr(storage, "tip", None) is not None:
+        return (
+            f"No flows in {visible(storage.name)} now. Those that were removed are in their history: "
+            f"flownb history {visible(shlex.quote(f'{store}#NAME'))}"
+        )
+    in_notebook = "git" if store in (".", "git") and storage.kind == "git" else quoted
+    return (
+        f"No flows in {visible(storage.name)} yet. `flownb copy NOTEBOOK.ipynb {quoted}` brings those of a "
+        f"notebook; `%flow storage {in_notebook}` in a notebook keeps what is captured there from then on"
+    )
 
 
 @click.command("show")
@@ -126,6 +154,7 @@ def flow_json(flow: Flow, store: str) -> dict[str, Any]:
         "name": flow.name,
         "reference": f"{store}#{flow.name}",
         "version": flow.version,
+        "location": flow.location,
         "digest": flow.digest,
         "description": flow.description,
         "parameters": _parameters_json(flow),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,11 @@ def print_json(data: Any) -> None:
 def say(text: str = "") -> None:
     """Tell a person something beside the output that was asked for, on standard error."""
     click.echo(text, err=True)
+
+
+def terminal_width() -> int | None:
+    """Return how many characters fit on a line where a person looks; None where a program reads it."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def terminal_text(text: str) -> str:

@@ -47,7 +47,19 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole run."
 )
+@click.option(
+    "--step-timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For each step."
+)
 @click.option("--memory", metavar="SIZE", help='What the flow may take, such as "2 GB".')
+@click.option(
+    "--retries", type=click.IntRange(0), metavar="N", help="How often a failed or crashed run is tried again."
+)
+@click.option(
+    "--cwd",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    metavar="FOLDER",
+    help="Where to run; by default in the notebook's folder.",
+)
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="A label of the run; may come again.")
 @click.option(
     "--trust", "trusted", is_flag=True, help="Run it this once, though its store came from elsewhere."
@@ -62,7 +74,10 @@ def run_command(
     environment: str | None,
     engine: str | None,
     timeout: float | None,
+    step_timeout: float | None,
     memory: str | None,
+    retries: int | None,
+    cwd: Path | None,
     labels: Sequence[str],
     trusted: bool,
     as_json: bool,
@@ -79,7 +94,15 @@ def run_command(
     threading.Thread(target=_import_nbformat, name="flownb-import").start()
     storage, flow = open_flow(reference)
     given = given_values(file, assignments)
-    chosen = {"engine": engine, "timeout": timeout, "memory": memory, "labels": labels or None}
+    chosen = {
+        "engine": engine,
+        "timeout": timeout,
+        "step_timeout": step_timeout,
+        "memory": memory,
+        "retries": retries,
+        "cwd": cwd,
+        "labels": labels or None,
+    }
     options = {option: value for option, value in chosen.items() if value is not None}
     project = project_of(flow)
     place = _environment(project, flow, environment, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from flownb.cli.printing import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from flownb.cli.copying import Copying
+
 _store = click.argument("store", metavar="STORE", shell_complete=complete_reference)
 
 
@@ -24,31 +27,66 @@ _store = click.argument("store", metavar="STORE", shell_complete=complete_refere
 def copy_command(source: str, target: str, *, replace: bool) -> int:
     """Copy the flow REF, or all flows of a STORE, into another STORE: `flownb copy x.ipynb#co2 .#co2`.
 
-    A copy has the content, and so the digest, of what it is a copy of.
+    A copy has the content, and so the digest, of what it is a copy of. What is there already with the
+    same content is left out; of a STORE, what is there with another content too, and named (status 1).
     """
-    from flownb.cli.copying import copy_flow, flows_to_copy
+    from flownb.cli.copying import copy_flow, what_to_copy
     from flownb.errors import FlownbError
+    from flownb.runs.markup import visible
+
+    todo = what_to_copy(source, target, replace=replace)
+    copied, problems = [], []
+    with _progress(todo.locations) as counted:
+        for location in counted:
+            try:
+                copied.append(copy_flow(todo.origin, location, todo.storage, replace=replace))
+            except FlownbError as error:
+                if _only_one(todo):
+                    raise
+                problems.append(f"{location}: {error}")  # one that cannot be copied keeps none of the others
+    click.echo(_copied_text(todo, copied))
+    for problem in problems:
+        say(f"flownb: not copied: {visible(problem, lines=True)}")
+    if todo.different:
+        names = ", ".join(todo.different[:10])
+        more = f" and {len(todo.different) - 10} more" if len(todo.different) > 10 else ""
+        say(
+            f"flownb: not copied, as they are there with another content: {visible(names)}{more}; "
+            f"new versions of them: flownb copy --replace {shlex.quote(source)} {shlex.quote(target)}"
+        )
+    return 2 if problems else 1 if todo.different else 0
+
+
+def _only_one(todo: Copying) -> bool:
+    return len(todo.locations) + len(todo.same) + len(todo.different) == 1
+
+
+def _copied_text(todo: Copying, copied: Sequence[str]) -> str:
+    """Say what was copied, and what was there already."""
     from flownb.runs.markup import visible
     from flownb.ui.versions import short_location
 
-    origin, locations, storage = flows_to_copy(source, target, replace=replace)
-    copied, problems = [], []
-    with _progress(locations) as counted:
-        for location in counted:
-            try:
-                copied.append(copy_flow(origin, location, storage, replace=replace))
-            except FlownbError as error:
-                if len(locations) == 1:
-                    raise
-                problems.append(f"{location}: {error}")  # one that cannot be copied keeps none of the others
-    where = visible(storage.name)
-    if len(locations) == 1:
-        click.echo(f"{visible(short_location(copied[0]))} is in {where}")
-    else:
-        click.echo(f"{len(copied)} of {len(locations)} flows of {visible(origin.name)} are in {where}")
-    for problem in problems:
-        say(f"flownb: not copied: {visible(problem, lines=True)}")
-    return 2 if problems else 0
+    where = visible(todo.storage.name)
+    old = set(todo.there.values())
+    unchanged = len(todo.same) + sum(location in old for location in copied)
+    if _only_one(todo):
+        location = (*copied, *(todo.there[name] for name in todo.same))[0]
+        name = location.partition("@")[0]
+        if unchanged:
+            return f"{visible(short_location(location))} is in {where} already, with this content"
+        new = ", a new version" if name in todo.there else ""
+        return f"{visible(short_location(location))} is in {where}{new}"
+    every = len(todo.locations) + len(todo.same) + len(todo.different)
+    added = [location for location in copied if location not in old]
+    again = sum(location.partition("@")[0] in todo.there for location in added)
+    parts = [
+        f"{len(added) - again} new" if len(added) > again else "",
+        f"{again} in a new version" if again else "",
+        f"{unchanged} there already, the same" if unchanged else "",
+    ]
+    told = ", ".join(part for part in parts if part)
+    among = f": {told}" if told else ""
+    return f"{len(added) + unchanged} of {every} flows of {visible(todo.origin.name)} are in {where}{among}"
 
 
 @click.command("push")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flownb.cli.completing import complete_reference
-from flownb.cli.printing import print_json
+from flownb.cli.printing import print_json, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ def history_command(reference: str, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json([_row_json(row) for row in rows])
         return
-    shown = version_list(flow.name, rows, where=flow.storage.name, more=len(versions) - len(rows))
+    more = len(versions) - len(rows)
+    shown = version_list(flow.name, rows, where=flow.storage.name, more=more, width=terminal_width())
     click.echo(shown.text)
 
 
@@ -82,7 +84,8 @@ def restore_command(reference: str) -> None:
     if flow.version is None:
         raise StorageError(
             f"{reference} names no version to restore; "
-            f"`flownb history {reference}` lists them: {flow.store}#{flow.name}@VERSION"
+            f"`flownb history {shlex.quote(reference)}` lists them: "
+            f"{shlex.quote(f'{flow.store}#{flow.name}@VERSION')}"
         )
     location = flow.storage.restore(flow.location)
     click.echo(
@@ -102,7 +105,7 @@ def remove_command(reference: str) -> None:
     if flow.version is not None:
         raise StorageError(
             f"{reference} names one version, and versions are never removed; "
-            f"to remove the flow: flownb remove {flow.store}#{flow.name}"
+            f"to remove the flow: flownb remove {shlex.quote(f'{flow.store}#{flow.name}')}"
         )
     flow.storage.remove(flow.name)
     click.echo(f"{visible(flow.name)} is removed from {visible(flow.storage.name)}")

@@ -185,7 +185,9 @@ def _words(kind: type[Environment], error: ValidationError) -> str:
     problems = []
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else ""
-        if each["type"] == "extra_forbidden":
+        if not name:  # options that do not go together
+            problems.append(each["msg"].removeprefix("Value error, "))
+        elif each["type"] == "extra_forbidden":
             there = ", ".join(kind.model_fields)
             problems.append(f"there is no option `{name}`; there are {there}")
         else:

@@ -10,11 +10,12 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flownb.document.files import Json
     from flownb.engine.fork.interpreter import Launch
@@ -118,7 +119,7 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
     from flownb.engine.fork.run import costly
     from flownb.engine.fork.template import TemplateFailed
     from flownb.engine.fork.templates import templates
-    from flownb.engine.fork.wanted import wanted
+    from flownb.engine.fork.wanted import COMPANIONS, wanted
 
     about: dict[str, Any] = {"engine": "flownb", "kernel": kernel, "python": launch.python[0]}
     start = time.perf_counter()
@@ -147,12 +148,20 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
     except TemplateFailed as error:
         yield Finding("preloaded", "note", "nothing", (str(error),))
         return
-    yield _preloaded(branch, time.perf_counter() - start)
+    companions = set(chain.from_iterable(COMPANIONS.values()))
+    own = [module for module in modules if module not in companions]
+    yield _preloaded(branch, own, time.perf_counter() - start)
 
 
-def _preloaded(about: Mapping[str, Any], seconds: float) -> Finding:
-    loaded, refused = list(about.get("loaded", ())), dict(about.get("refused", {}))
-    text = f"{', '.join(loaded) or 'nothing'} ({_ms(seconds)})"
+def _preloaded(about: Mapping[str, Any], own: Sequence[str], seconds: float) -> Finding:
+    """Tell what was preloaded: what the notebook imports itself, and of what comes with that how much."""
+    known = {module: place for place, module in enumerate(own)}
+    loaded = sorted(about.get("loaded", ()), key=lambda module: (known.get(module, len(known)), module))
+    refused = dict(sorted(dict(about.get("refused", {})).items()))
+    named = [module for module in loaded if module in known]
+    others = len(loaded) - len(named)
+    more = f" and {others} that {'they load' if len(named) != 1 else 'it loads'}" if named and others else ""
+    text = f"{', '.join(named or loaded) or 'nothing'}{more} ({_ms(seconds)})"
     lines = tuple(f"left to the notebook: {module}: {why}" for module, why in refused.items())
     data = {"loaded": loaded, "refused": refused, "seconds": seconds}
     return Finding("preloaded", "note" if refused else "good", text, lines, data)

@@ -8,9 +8,9 @@ import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flownb.environments.base import Environment
 from flownb.environments.fields import (  # noqa: TC001  # read by pydantic
@@ -62,7 +62,7 @@ class LocalEnvironment(Environment):
         Memory,
         Field(
             description='Bytes, or a text such as "2 GB", that a flow may take above what its process has '
-            "at its start."
+            "at its start. The engine flownb alone limits it."
         ),
     ] = None
     cwd: Annotated[
@@ -77,10 +77,21 @@ class LocalEnvironment(Environment):
         Seconds, Field(description="Seconds, or a timedelta, before the first retry; doubled for each next.")
     ] = 1.0
 
-    def setup(self, storage: Storage) -> None:  # noqa: ARG002  # every storage that can be read can be run here
+    @model_validator(mode="after")
+    def _limits_what_it_says(self) -> Self:
+        if self.memory is not None and self.engine != "flownb":
+            words = (
+                f'`memory` is limited by the engine "flownb" alone, and `engine` is "{self.engine}"; '
+                "leave one of them out"
+            )
+            raise ValueError(words)
+        return self
+
+    def setup(self, storage: Storage) -> None:
         """Check that engine, kernel and folder are there; see `Environment.setup`."""
         from flownb.engine import check
 
+        _check_storage(storage)
         check(engine=self.engine, kernel=self.kernel)
         if self.cwd is not None and not self.cwd.is_dir():
             raise EnvironmentRefused(f"`cwd` is {self.cwd}, which is no folder")
@@ -139,6 +150,7 @@ class LocalEnvironment(Environment):
 
         if parallel is not None and parallel < 1:
             raise EnvironmentRefused(f"`parallel` is at least 1, and was given as {parallel}")
+        _check_storage(storage)
         flow = storage.get_flow(location)
         trust.require(storage, flow.location)
         validator = Validator(flow)
@@ -166,6 +178,7 @@ class LocalEnvironment(Environment):
         from flownb.parameters import validate
         from flownb.storage import trust
 
+        _check_storage(storage)
         flow = storage.get_flow(location)
         trust.require(storage, flow.location)
         values = validate(flow, parameters or {}, text=text)
@@ -230,6 +243,21 @@ class LocalEnvironment(Environment):
             on_exit=resolve(self.on_exit),
         )
         return Supervisor(project, request, settings)
+
+
+def _check_storage(storage: object) -> None:
+    """Refuse what is no storage; above all a flow, which people have in hand."""
+    from flownb.flow import Flow
+    from flownb.storage import Storage
+
+    if isinstance(storage, Storage):
+        return
+    said = f"the flow {storage.name}" if isinstance(storage, Flow) else f"a {type(storage).__name__}"
+    instead = "; `flow.run()` runs a flow that is in no storage" if isinstance(storage, Flow) else ""
+    raise EnvironmentRefused(
+        f"an environment runs what is in a storage, and was given {said}: "
+        f'`execute(open_storage("x.ipynb"), "NAME", {{...}})` is how it is used{instead}'
+    )
 
 
 def _run_all(supervisors: list[Supervisor], parallel: int, on_change: Callable[[Run], object] | None) -> Runs:

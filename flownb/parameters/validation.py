@@ -32,6 +32,28 @@ if TYPE_CHECKING:
 
     from flownb.flow import Flow, Parameter
 
+#: first words of what types are called that are counted
+_COUNTED = frozenset(
+    {
+        "complex",
+        "date",
+        "decimal",
+        "duration",
+        "fraction",
+        "list",
+        "mail",
+        "mapping",
+        "number",
+        "path",
+        "regular",
+        "set",
+        "size",
+        "time",
+        "URL",
+        "UUID",
+        "whole",
+    }
+)
 _LONGEST_SHOWN = 60
 
 
@@ -97,7 +119,7 @@ class Validator:
             secret = is_secret(parameter.annotation, self._context)
             came = "a value that is not shown" if secret else shown(value)
             detail = "" if secret else _detail(error, kind)
-            expected = type_text(kind)
+            expected = _with_article(type_text(kind))
             raise _WrongError(f"`{parameter.name}` takes {expected}; it was given {came}{detail}") from error
 
     def _check(self, kind: Type, value: Any) -> Any:
@@ -138,6 +160,12 @@ def shown(value: object) -> str:
         return text if len(text) <= 2 * _LONGEST_SHOWN else text[: 2 * _LONGEST_SHOWN] + "..."
     name = type(value).__name__
     return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def _with_article(text: str) -> str:
+    """Write "a whole number" for "whole number"; choices, and what is not counted, stay as they are."""
+    first = text.partition(" ")[0]
+    return f"a {text}" if first in _COUNTED else f"an {text}" if first.startswith("IP") else text
 
 
 def _detail(error: Exception, kind: Type) -> str:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import html
+import re
+import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_UNITS = {
+    f"{letter}{form}B": base**power
+    for power, letter in ((3, "G"), (2, "M"), (1, "k"))
+    for form, base in (("", 1000), ("i", 1024))
+}
 _JOINERS = "\u200c\u200d"  # scripts and emoji need them; they neither move nor hide what stands beside them
 _MARKS = {
     "Pending": ("○", "var(--jp-ui-font-color2,inherit)"),
@@ -21,6 +28,9 @@ _MARKS = {
     "Skipped": ("-", "var(--jp-ui-font-color2,inherit)"),
 }
 _LINE = "var(--jp-border-color2,rgba(128,128,128,.4))"
+_TAG = re.compile(r"<[^>]*>")
+_SHORT = 24  #: characters
+_NARROWEST = 20  #: characters: a column that gives way is at least so wide
 _CODE = "font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:.95em"
 _CELL = f"text-align:left;vertical-align:top;padding:2px 14px 2px 0;border:0;border-bottom:1px solid {_LINE}"
 
@@ -57,6 +67,14 @@ def size_text(size: float) -> str:
         if size < 999.95:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} TB"
+
+
+def exact_size_text(size: int) -> str:
+    """Write a number of bytes in the unit in which it is a short number: `500 MB`, `1.5 GB`, `512 MiB`."""
+    for unit, factor in _UNITS.items():
+        if size >= factor and size * 100 % factor == 0:
+            return f"{size / factor:.12g} {unit}"
+    return f"{size} B"
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -158,21 +176,57 @@ def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(markup: str, *, first: bool) -> str:
+    # a few words stay on one line; longer texts may break anywhere, but leave no column of single letters
+    broken = "white-space:nowrap" if _is_short(markup) else "min-width:12em;overflow-wrap:anywhere"
     if first:
-        return f'<th scope="row" style="{_CELL};font-weight:600;background:none">{markup}</th>'
-    return f'<td style="{_CELL};max-width:60em;overflow-wrap:anywhere">{markup}</td>'
+        return f'<th scope="row" style="{_CELL};{broken};font-weight:600;background:none">{markup}</th>'
+    return f'<td style="{_CELL};max-width:60em;{broken}">{markup}</td>'
 
 
-def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, limit: int = 60) -> str:
-    """Lay out rows under headers; columns that are empty in all rows are left out, long cells shortened."""
-    cells = [[shorten(cell, limit) for cell in row] for row in rows]
+def _is_short(markup: str) -> bool:
+    """Whether each line of a cell is so short that it need not be broken."""
+    lines = _TAG.sub("", markup.replace("<br>", "\n")).split("\n")
+    return all(len(html.unescape(line)) <= _SHORT for line in lines)
+
+
+def text_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    limit: int = 60,
+    wrap: str | None = None,
+    width: int | None = None,
+) -> str:
+    """Lay out rows under headers; columns that are empty in all rows are left out, long cells shortened.
+
+    Where the table is to be `width` wide, the column with the header `wrap` gives way: its cells go on in
+    the lines below.
+    """
+    cells = [
+        [
+            shorten(cell, 10 * limit if width and header == wrap else limit)
+            for header, cell in zip(headers, row, strict=True)
+        ]
+        for row in rows
+    ]
     used = [index for index in range(len(headers)) if any(row[index] for row in cells)]
     table = [[header.upper() for header in headers], *cells]
     widths = {index: max(_columns(row[index]) for row in table) for index in used}
+    wrapped = next((index for index in used if headers[index] == wrap), None)
+    if width is not None and wrapped is not None:
+        over = sum(widths.values()) + 2 * (len(used) - 1) - width
+        widths[wrapped] = max(min(widths[wrapped] - over, widths[wrapped]), _NARROWEST)
+        table = [line for row in table for line in _wrapped(row, wrapped, widths[wrapped])]
     return "\n".join(
         "  ".join(row[index] + " " * (widths[index] - _columns(row[index])) for index in used).rstrip()
         for row in table
     )
+
+
+def _wrapped(row: Sequence[str], index: int, width: int) -> Iterator[list[str]]:
+    """Yield a row as the lines that it takes where one cell is at most so many characters wide."""
+    for number, part in enumerate(textwrap.wrap(row[index], width) or [""]):
+        yield [part if at == index else "" if number else cell for at, cell in enumerate(row)]
 
 
 def _columns(text: str) -> int:

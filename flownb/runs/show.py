@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
 
 _TRACEBACK_LIMIT = 20_000
+_VERSION = 10  #: characters of a version: so many are enough to ask for it
 
 
 def run_html(run: RunRecord, outputs: Sequence[OutputRecord]) -> str:
@@ -78,6 +79,7 @@ def runs_html(runs: Sequence[RunRecord]) -> str:
         (
             nowrap(code(run.id)),
             escape(run.flow),
+            code(_version(run)) if _version(run) else "",
             state_html(run.state),
             nowrap(escape(_started(run))),
             nowrap(escape(seconds_text(run.seconds))),
@@ -95,6 +97,7 @@ def runs_text(runs: Sequence[RunRecord]) -> str:
         (
             run.id,
             run.flow,
+            _version(run),
             state_text(run.state),
             _started(run),
             seconds_text(run.seconds),
@@ -155,7 +158,13 @@ def callback_error_text(error: Any) -> str:
     return f"{error.get('name', 'callback')}: {error.get('error') or error.get('message', '')}"
 
 
-_RUNS = ("run", "flow", "state", "started", "time", "parameters", "error")
+_RUNS = ("run", "flow", "version", "state", "started", "time", "parameters", "error")
+
+
+def _version(run: RunRecord) -> str:
+    """Return which version ran, as people write it: the store's, where it keeps any, else the content's."""
+    _, _, pinned = run.location.partition("@")
+    return (pinned or run.version)[:_VERSION]
 
 
 def _took(run: RunRecord) -> str:

@@ -25,6 +25,7 @@ _STAMPED = re.compile(r"\d{8}-\d{6}-\d{6}")
 _CLAIM = ".claim"
 #: a claim that is older is that of a writer who died
 _CLAIM_HOLDS = timedelta(seconds=20)
+_BACK = re.compile(r"~(\d{1,6})")
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 
 #: characters of the digest in the name of a file, and in a location
@@ -108,11 +109,15 @@ def is_digest(version: str | None) -> TypeGuard[str]:
 def pick(there: Sequence[Entry], name: str, version: str | None, store: str) -> Entry:
     """Return the entry that `name@version` asks for, never another. Raises `FlowNotFound` telling why not.
 
-    A version is the beginning of a digest, at least 4 characters, or a moment: then it is the one that
-    was the newest at that moment. None asks for the newest.
+    A version is the beginning of a digest, at least 4 characters, `~1` for the one before the newest, or a
+    moment: then it is the one that was the newest at that moment. None asks for the newest.
     """
     if version is None:
         return _readable(there[-1:], name, store, "now")
+    if steps := _BACK.fullmatch(version):
+        if int(steps[1]) >= len(there):
+            raise FlowNotFound(f"{store} holds no version {version} of {name}: it has {len(there)}")
+        return _readable([there[-1 - int(steps[1])]], name, store, version)
     if is_digest(version):
         found = [e for e in there if e.digest and e.digest.startswith(version[:DIGITS])]
         if len({entry.digest for entry in found}) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def named(text: str) -> Named:
         flows = list(storage.flows)
         if len(flows) != 1:
             some = f"holds {', '.join(flows[:10])}; say which" if flows else "holds no flows"
-            raise FlowNotFound(f"{storage.name} {some}: {reference.store}#NAME")
+            raise FlowNotFound(f"{storage.name} {some}: {shlex.quote(f'{reference.store}#NAME')}")
         name = flows[0]
     return Named(storage, reference.store, name, reference.version)
 
@@ -53,5 +54,5 @@ def store_named(text: str) -> Storage:
 
     reference = parse_reference(text)
     if reference.name is not None:
-        raise StorageError(f"{text!a} names a flow; here a store is wanted: {reference.store}")
+        raise StorageError(f"{text!r} names a flow; here a store is wanted: {shlex.quote(reference.store)}")
     return open_storage(reference.store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from os import PathLike
@@ -133,12 +134,17 @@ def _open_path(text: str) -> Storage:
     if path.suffix == ".git" or (path.is_dir() and _in_repository(path)):
         return _git(text)
     if path.is_dir():
+        if Path.cwd().is_relative_to(path.resolve()) and not _holds_flows(path):
+            raise StorageError(
+                f"{text!r} is in no Git repository, and no folder of flows: `git init` makes it a "
+                f"repository; {shlex.quote(f'dir:{text}')} keeps flows in the folder itself"
+            )
         return _directory(text)
     if text.endswith("/") and not path.exists():
         if _in_repository(path):  # once it is there, the same words would open the repository
             raise StorageError(
-                f"{text!a} would be a folder in a Git repository: say dir:{text} to keep flows in that "
-                "folder, or git to keep them in the repository"
+                f"{text!r} would be a folder in a Git repository: say {shlex.quote(f'dir:{text}')} to keep "
+                "flows in that folder, or git to keep them in the repository"
             )
         return _directory(text)
     raise _refused(text, "; that file is not a notebook (.ipynb)" if path.is_file() else "")
@@ -146,12 +152,22 @@ def _open_path(text: str) -> Storage:
 
 def _in_repository(path: Path) -> bool:
     """Whether a folder lies in a Git repository, or is a bare one; told from the names of files."""
-    folder = path.absolute()
+    folder = path.resolve()
     return any(
         (parent / ".git").exists()
         or ((parent / "HEAD").is_file() and (parent / "objects").is_dir() and (parent / "refs").is_dir())
         for parent in (folder, *folder.parents)
     )
+
+
+def _holds_flows(folder: Path) -> bool:
+    """Whether a folder holds flows as `DirectoryStorage` keeps them; told from the names of files."""
+    from flownb.storage.directory_versions import entries
+
+    try:
+        return any(entries(os.listdir(inner)) for inner in folder.iterdir() if inner.is_dir())
+    except OSError:  # the storage tells what cannot be read
+        return True
 
 
 def _is_git_server(url: str) -> bool:
@@ -189,7 +205,7 @@ def _of_other(cls: type[Storage], url: str) -> Storage:
     from_url = getattr(cls, "from_url", None)
     if from_url is None:
         raise StorageError(
-            f"{shown_url(url)!a} cannot be opened by its URL: {cls.__name__} has no from_url; "
+            f"{shown_url(url)!r} cannot be opened by its URL: {cls.__name__} has no from_url; "
             f"make one in Python: {cls.__name__}(...)"
         )
     storage: Storage = from_url(url)
@@ -198,7 +214,7 @@ def _of_other(cls: type[Storage], url: str) -> Storage:
 
 def _refused(text: str, why: str = "") -> StorageError:
     return StorageError(
-        f"{text!a} is no storage that can be opened here{why}; a notebook (x.ipynb) can, a Git repository "
+        f"{text!r} is no storage that can be opened here{why}; a notebook (x.ipynb) can, a Git repository "
         "(git, a folder in it, its URL), a folder (flows/, dir:flows), and a bucket (s3://bucket/flows)"
     )
 
@@ -216,7 +232,7 @@ def open_flow(reference: str | Reference) -> tuple[Storage, Flow]:
         flows = list(storage.flows)
         if len(flows) != 1:
             some = (
-                f"holds {', '.join(flows[:10])}; say which: {reference.store}#{flows[0]}"
+                f"holds {', '.join(flows[:10])}; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}"
                 if flows
                 else "holds no flows"
             )

@@ -35,7 +35,7 @@ def parse_reference(text: str) -> Reference:
         store, mark, rest = text, "", ""
     if not store.strip() or _has_control(store):
         raise StorageError(
-            f"{text!a} is not a flow reference: STORE#NAME or STORE#NAME@VERSION is wanted, "
+            f"{text!r} is not a flow reference: STORE#NAME or STORE#NAME@VERSION is wanted, "
             "such as analysis.ipynb#sales"
         )
     if not mark:
@@ -56,7 +56,7 @@ def split_location(text: str) -> tuple[str, str | None]:
     """
     name, mark, version = text.partition("@")
     if mark and (not version or version != version.strip().lstrip("-") or _has_control(version)):
-        raise StorageError(f"{text!a} names no version behind the @; leave the @ out for the newest")
+        raise StorageError(f"{text!r} names no version behind the @; leave the @ out for the newest")
     try:
         return check_name(name), version if mark else None
     except FlownbError as error:

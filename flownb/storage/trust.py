@@ -2,7 +2,8 @@
 
 A flow is code. A storage that came from elsewhere (`Storage.origin`) is listed, shown, compared and copied
 freely, and run only after its user said so: for good, which is kept per user by `Storage.identity` (the
-store and its branch), or for once. `require` is called wherever a flow begins to run.
+store and its branch) and the origin that it had then, or for once. `require` is called wherever a flow
+begins to run.
 """
 
 from __future__ import annotations
@@ -51,9 +52,19 @@ def require(storage: Storage, location: str | None = None) -> None:
     if origin is None:
         return
     identity = storage.identity
-    if identity in _ALLOWED.get() or identity in _read(_file()):
+    if identity in _ALLOWED.get():
+        return
+    trusted = _read(_file()).get(identity)
+    if trusted is not None and trusted.get("origin") == origin:
         return
     name = plain(storage.name)
+    if trusted is not None and storage.origin is not None:
+        raise NotTrusted(
+            f"{name} comes from {plain(origin)} now; you trusted it when it came from "
+            f"{plain(str(trusted.get('origin', '')))}, and its flows are code that would run as you. "
+            f"Look at them first: flownb show {shlex.quote(name + '#NAME')}. Then let them run, for good "
+            f"with `flownb trust {shlex.quote(name)}`, or this once with --trust"
+        )
     if location is not None and storage.origin is None:  # the store is one's own, this version of it is not
         version = shlex.quote(f"{name}#{plain(location)}")
         raise NotTrusted(
@@ -94,7 +105,7 @@ def trust(storage: Storage) -> bool:
     if origin is None:
         return False
     with _changing() as trusted:
-        if storage.identity in trusted:
+        if trusted.get(storage.identity, {}).get("origin") == origin:
             return False
         trusted[storage.identity] = {
             "origin": origin,

@@ -27,6 +27,7 @@ from flownb.runs.markup import (
     visible,
 )
 from flownb.ui.markup import Shown, count_text, titled_table, unbroken
+from flownb.ui.versions import stored_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -122,7 +123,7 @@ def flow_list(
                 "<br>".join(_short_declaration_html(parameter) for parameter in shown_parameters(flow)),
                 ", ".join(code(step) for step in steps) if steps != [flow.name] else muted("one step"),
                 ", ".join(code(name) for name in flow.outputs),
-                muted(code(flow.version)),
+                muted(code(stored_version(flow))),
                 f"{state_html(run.state)} {muted(unbroken(took))}" if run else muted(unbroken("never ran")),
             ]
         )
@@ -132,7 +133,7 @@ def flow_list(
                 ", ".join(parameters),
                 ", ".join(steps) if steps != [flow.name] else "one step",
                 ", ".join(flow.outputs),
-                flow.version,
+                stored_version(flow),
                 f"{state_text(run.state)} {took}".rstrip() if run else "never ran",
             ]
         )
@@ -154,7 +155,7 @@ def flow_card(flow: Flow, *, where: str = "", notes: Sequence[str] = ()) -> Show
 
 
 def _card_html(flow: Flow, where: str, notes: Sequence[str]) -> str:
-    about = "version " + code(flow.version) + (" · " + escape(where) if where else "")
+    about = "version " + code(stored_version(flow)) + (" · " + escape(where) if where else "")
     title = f"<strong>{code(flow.name)}</strong> {muted(about)}"
     parts = [f'<div style="font-size:1.15em;margin-bottom:2px">{title}</div>']
     if flow.description:
@@ -182,7 +183,9 @@ def _card_html(flow: Flow, where: str, notes: Sequence[str]) -> str:
 
 
 def _card_text(flow: Flow, where: str, notes: Sequence[str]) -> str:
-    lines = [f"{visible(flow.name)} · version {flow.version}{' · ' + visible(where) if where else ''}"]
+    lines = [
+        f"{visible(flow.name)} · version {stored_version(flow)}{' · ' + visible(where) if where else ''}"
+    ]
     if flow.description:
         lines.append(textwrap.indent(visible(flow.description, lines=True), "  "))
     for note in notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,27 @@ class Keeping:
             return f"not kept in {place_text(storage)} yet: {_steps_text(missing)} to run first"
         # only the first time a kernel keeps a flow must the storage be asked what it has of it
         before = self._kept[flow.name][1] if flow.name in self._kept else _location(storage, flow.name)
-        location = storage.add_flow(flow, replace=True)
+        location = storage.add_flow(self._with_notebook(flow, storage), replace=True)
         self._kept[flow.name] = flow.digest, location
-        return _kept_text(storage, flow.name, location, new=location != before)
+        told = _kept_text(storage, flow.name, location, new=location != before)
+        if location != before and (other := self._came_from(storage, location)):
+            told += f"; ⚠ until now {visible(flow.name)} came from {visible(other)}"
+        return told
+
+    def _with_notebook(self, flow: Flow, storage: Storage) -> Flow:
+        """Return a flow that says which notebook it was captured in, to a storage that keeps this."""
+        if storage.kind != "git" or self.live.path is None:
+            return flow
+        return changed(flow, storage={"kind": "notebook", "path": str(self.live.path.absolute())})
+
+    def _came_from(self, storage: Storage, location: str) -> str | None:
+        """Return the other notebook that the version before a new one was captured in, if it was another."""
+        from flownb.storage.git import GitStorage
+
+        if not isinstance(storage, GitStorage):
+            return None
+        here, there = storage.captured_in(location), storage.captured_in(location, before=True)
+        return there if here is not None and there != here else None
 
     def forget_places(self) -> None:
         """Look anew where flows are kept: a push or pull may have put commits on top of those of others."""

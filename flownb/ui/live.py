@@ -253,7 +253,7 @@ class LiveNotebook:
                 continue  # told when that cell is run
             if header.flow == name and (name, header.step) not in self.captured:
                 steps.append(header.step)
-        return steps
+        return list(dict.fromkeys(steps))  # two cells may bear one step's name: the one that runs last is it
 
     def flow(self, name: str) -> Flow:
         """Return the flow that the captured cells make. Raises `CaptureError`."""

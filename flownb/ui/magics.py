@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 _RUNS_READ = 2_000  #: so many of a flow's newest runs are looked at for its history
 _VERSIONS_SHOWN = 50
+_ELSEWHERE = {
+    "tag": "flownb tag STORE#NAME@VERSION TAG",
+    "remove": "flownb remove STORE#NAME",
+    "copy": "flownb copy STORE#NAME OTHER_STORE",
+    "trust": "flownb trust STORE; `%flow run NAME --trust` runs one flow this once",
+    "cancel": "flownb cancel RUN; in the notebook the stop button cancels",
+    "params": "flownb params REF; in the notebook `%flow show NAME` shows them",
+    "doctor": "flownb doctor",
+}  #: commands of a terminal that are none of `%flow`: how they are written there
 
 
 class FlowMagics:
@@ -63,6 +72,8 @@ class FlowMagics:
         if not words:
             return self.list_flows([])
         command = self.commands.get(words[0])
+        if command is None and words[0] in _ELSEWHERE:
+            raise FlownbError(f"`%flow {words[0]}` is on the command line: {_ELSEWHERE[words[0]]}")
         if command is None:
             near = difflib.get_close_matches(words[0], self.commands, 1)
             hint = f"did you mean `%flow {near[0]}`?" if near else f"there are {', '.join(self.commands)}"
@@ -138,7 +149,10 @@ class FlowMagics:
     def storage(self, words: list[str]) -> None:
         """Tell where captures go beside the notebook, or choose it; `notebook` is nowhere else."""
         if len(words) > 1:
-            raise FlownbError("`%flow storage [git|STORE|notebook]` takes one store at most")
+            raise FlownbError(
+                "`%flow storage [git|STORE|notebook]` takes one store at most; "
+                f"a name with spaces wants quotes: %flow storage {shlex.quote(' '.join(words))}"
+            )
         if words:
             self.live.keeping.choose(words[0])
         print(self.live.keeping.about())  # noqa: T201  # to show it is what it is for
@@ -180,11 +194,14 @@ class FlowMagics:
             raise FlownbError(
                 f"`%flow restore {text}@VERSION` wants a version; %flow history {text} lists them"
             )
-        there = storage.restore(location(name, version))
-        print(  # noqa: T201  # to show it is what it is for
-            visible(f"{short_location(there)} is the newest version in {storage.name} now; ")
-            + "the cells of this notebook are as they were"
-        )
+        there = short_location(storage.restore(location(name, version)))
+        store = f"{text.rpartition('#')[0]}#" if "#" in text else ""
+        print(visible(f"{there} is the newest version in {storage.name} now."))  # noqa: T201  # what it is for
+        if not store and name in self.live.names:
+            told = f"`%flow run {name}` still runs what was captured here; `%flow run {there}` runs"
+        else:
+            told = f"`%flow run {store}{name}` runs"
+        print(visible(f"{told} the restored version."))  # noqa: T201
 
     def push(self, words: list[str]) -> None:
         """Send the flows of this notebook's Git storage to its remote."""

@@ -41,6 +41,11 @@ def short_version(version: str) -> str:
     return version[:_SHOWN] if _COMMIT.fullmatch(version) else version
 
 
+def stored_version(flow: Flow) -> str:
+    """Return the version of a flow as its store has it, for people; of one that is in none, its digest's."""
+    return short_version((flow.location or "").partition("@")[2]) or flow.version
+
+
 def short_location(location: str) -> str:
     """Return a location as people see it."""
     name, mark, version = location.partition("@")
@@ -65,8 +70,13 @@ def version_rows(
     return rows
 
 
-def version_list(name: str, rows: Sequence[VersionRow], *, where: str, more: int = 0) -> Shown:
-    """Show a flow's versions, newest first; `more` is how many older ones there are."""
+def version_list(
+    name: str, rows: Sequence[VersionRow], *, where: str, more: int = 0, width: int | None = None
+) -> Shown:
+    """Show a flow's versions, newest first; `more` is how many older ones there are.
+
+    `width` is that of the terminal, where the text is for one: what changed is wrapped to fit it.
+    """
     texts = [
         [
             short_version(row.version.id),
@@ -74,7 +84,7 @@ def version_list(name: str, rows: Sequence[VersionRow], *, where: str, more: int
             row.version.who,
             row.what,
             _runs_text(row.runs),
-            row.version.message.partition("\n")[0],
+            _said(name, row.version.message),
         ]
         for row in rows
     ]
@@ -87,14 +97,14 @@ def version_list(name: str, rows: Sequence[VersionRow], *, where: str, more: int
                 nowrap(escape(when)),
                 escape(shorten(who, 60)),
                 escape(what),
-                escape(runs),
+                "<br>".join(nowrap(escape(part)) for part in runs.split(", ") if part),
                 muted(escape(shorten(said, 120))),
             ]
             for version, when, who, what, runs, said in texts
         ],
     )
     older = f"and {more} older" if more else ""
-    text = text_table(_HEADERS, texts, limit=70) if texts else ""
+    text = text_table(_HEADERS, texts, limit=70, wrap="what changed", width=width) if texts else ""
     return Shown(block(html + muted(escape(older))), f"{text}\n{older}".rstrip())
 
 
@@ -143,6 +153,12 @@ def _runs_by_version(
         if at is not None:
             found.setdefault(at, []).append(run)
     return found
+
+
+def _said(name: str, message: str) -> str:
+    """Return the first line of a message, where it says more than the column beside it does."""
+    line = message.partition("\n")[0]
+    return "" if line in (f"Add {name}", f"Change {name}", f"Remove {name}") else line
 
 
 def _runs_text(runs: Sequence[RunRecord]) -> str:

@@ -44,6 +44,8 @@ def _preview(value: Any) -> str:
         import numpy as np
 
         return str(np.array2string(value, threshold=20, edgeitems=3))
+    if type(value).__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "shape", None):
+        return str(value)  # a number, without the name of its type around it
     if type(value) is str:
         return value[:_PREVIEW_LIMIT]
     short = reprlib.Repr()

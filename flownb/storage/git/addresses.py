@@ -31,6 +31,9 @@ _HELPER = (
 )
 
 
+_ADD = "`git remote add origin URL`"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A URL or path of a repository, and the credentials that were written into it."""
@@ -139,6 +142,8 @@ def choose_remote(git: Git, branch: str, given: str | Address | None = None) -> 
     own = git.run("config", "--get", f"branch.{branch}.remote", check=False).text
     name = given or (own if own in names else names[0] if len(names) == 1 else "origin")
     if name not in names:
+        if not names:
+            raise StorageError(f"there is no remote yet; {_ADD} makes one")
         raise StorageError(f"which remote? {_there(names)}; name one of them, or a URL")
     address = parse_address(git.run("remote", "get-url", "--", name).text.splitlines()[0])
     if name.startswith("-"):
@@ -147,7 +152,7 @@ def choose_remote(git: Git, branch: str, given: str | Address | None = None) -> 
 
 
 def _there(names: Sequence[str]) -> str:
-    return f"there are {', '.join(names)}" if names else "there is none yet: git remote add origin URL"
+    return f"there are {', '.join(names)}" if names else f"there is none yet: {_ADD}"
 
 
 def without_credentials(text: str) -> str:

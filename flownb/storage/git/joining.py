@@ -113,6 +113,7 @@ class Joining:
             name = self._name(path, ours, theirs)
             versions = self._version(path, name, ours), self._version(path, name, theirs)
             found.append(reapply.Conflict(name, *versions))
+        place = shlex.quote(str(self.repository.path))
         told = "\n".join(
             f"  {conflict.name}\n    here: {_told(conflict.ours)}"
             f"\n    {self.remote}: {_told(conflict.theirs)}"
@@ -120,9 +121,12 @@ class Joining:
         )
         return FlowConflict(
             f"changed here and, differently, at {self.remote}; nothing was pushed or changed:\n{told}\n"
-            f"Compare: flownb diff {self._reference(found[0].ours)} {self._reference(found[0].theirs)}\n"
-            "Then choose: take='ours' or take='theirs' (--take) makes that version the newest; the other one "
-            "stays in the history",
+            f"Compare:\n"
+            f"  flownb diff {self._reference(found[0].ours)} {self._reference(found[0].theirs)}\n"
+            "Then choose which version is the newest; the other one stays in the history:\n"
+            f"  flownb pull {place} --take ours\n"
+            f"  flownb pull {place} --take theirs\n"
+            "(in Python: storage.pull(take='ours') or storage.pull(take='theirs'))",
             found,
         )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from dataclasses import replace as changed
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from flownb.document import loads
-from flownb.errors import DocumentError, FlowNotFound, NameRefused, StorageError
+from flownb.document.files import loads_notebook
+from flownb.document.reading import from_dict
+from flownb.errors import DocumentError, FlownbError, FlowNotFound, NameRefused, StorageError
 from flownb.storage.git.index import FlowIndex, State, changes
 from flownb.storage.git.opened import OpenedStorage
+from flownb.storage.git.place import folder_of, notebook_of
 from flownb.storage.git.signatures import require_signature
 from flownb.storage.reference import location as location_of
 from flownb.storage.reference import split_location
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flownb.flow import Flow
+    from flownb.storage.git.objects import Object
 
 #: letters of a commit's id, as people are shown it
 SHORT = 10
+#: the beginning of a content's digest, as lists of flows show it
+_DIGEST = re.compile(r"[0-9a-f]{7,64}")
 
 
 class ReadStorage(OpenedStorage):
@@ -91,15 +97,52 @@ class ReadStorage(OpenedStorage):
             return self._newest(name)
         if self.address is not None and "repository" not in vars(self):
             self.repository, self._behind = self._clone(version), True
+        if steps := re.fullmatch(r"~(\d{1,6})", version):
+            return self._versions_back(name, int(steps[1]))
         try:
             asked = self._revisions.resolve(version)
         except FlowNotFound as error:
-            raise self._no_version(name, version, str(error)) from None
+            found = self._of_digest(name, version) if _DIGEST.fullmatch(version) else None
+            if found is None:
+                raise self._no_version(name, version, str(error)) from None
+            return found
         path = self._path(name)
         entry = self._entry(asked, path)
         if entry is None:
             raise self._no_version(name, version, f"the commit {asked[:SHORT]} does not have it")
         return self._last_change(asked, path, entry), entry
+
+    def _versions_back(self, name: str, steps: int) -> tuple[str, str]:
+        """Return the version of a flow that is so many before its newest, as its history counts them."""
+        versions = self.history(name)
+        if steps >= len(versions):
+            known = "1 version" if len(versions) == 1 else f"{len(versions)} versions"
+            raise self._no_version(name, f"~{steps}", f"it has {known}")
+        commit = versions[steps].id
+        entry = self._entry(commit, self._path(name))
+        if entry is None:
+            raise self._no_version(name, f"~{steps}", f"it was removed by {commit[:SHORT]}")
+        return commit, entry
+
+    def _of_digest(self, name: str, beginning: str) -> tuple[str, str] | None:
+        """Return the newest version of a flow whose content's digest begins so; None where there is none.
+
+        Raises `FlowNotFound` where there are several such contents.
+        """
+        try:
+            versions = [version for version in self.history(name) if not version.removed]
+        except FlowNotFound:
+            return None
+        path = self._path(name)
+        found = self.objects.read_many(f"{version.id}:{path}" for version in versions)
+        blobs = [(version.id, blob) for version, blob in zip(versions, found, strict=True) if blob]
+        telling = [(commit, blob) for commit, blob in blobs if beginning.encode() in blob.data]
+        # a document that was edited by hand tells its old digest: all are computed before none is found
+        matches = _with_digest(telling, beginning) or _with_digest(blobs, beginning)
+        if len(matches) > 1:
+            told = ", ".join(digest[:12] for digest in matches)
+            raise self._no_version(name, beginning, f"several versions begin so: {told}; write more of it")
+        return next(iter(matches.values()), None)
 
     def _newest(self, name: str) -> tuple[str, str]:
         kept = self._state.flows.get(name)
@@ -138,18 +181,33 @@ class ReadStorage(OpenedStorage):
         if self.verify:
             require_signature(self.repository.git, commit, what)
         try:
-            flow = loads(document.decode(), what)
+            notebook = loads_notebook(document.decode(), what)
+            flow = from_dict(notebook, what)
         except UnicodeDecodeError as error:
             raise DocumentError(f"{what} is damaged: {error}") from None
         if flow.name != name:
             raise StorageError(f"{what} is damaged: its document says that it is {flow.name}")
         location = location_of(name, commit)
-        return changed(flow, storage=self.serialize(), location=location, folder=self._runs_in)
+        return changed(
+            flow, storage=self.serialize(), location=location, folder=folder_of(notebook, self._root)
+        )
 
     @cached_property
-    def _runs_in(self) -> Path | None:
-        repository = self.repository
-        return None if self.address or repository.bare or not repository.path.is_dir() else repository.path
+    def _root(self) -> Path | None:
+        """The work tree, in which flows run; None where there is none."""
+        return None if self.address else self.repository.work_tree
+
+    def captured_in(self, location: str, *, before: bool = False) -> str | None:
+        """Return the notebook, relative to the work tree, that a version was captured in, if that is known.
+
+        `location` is a pinned one; `before` asks for the version that was there just before it.
+        """
+        name, commit = split_location(location)
+        found = self.objects.read(f"{commit}{'^' if before else ''}:{self._path(name)}")
+        try:
+            return None if found is None else notebook_of(loads_notebook(found.data.decode(), location))
+        except (DocumentError, UnicodeDecodeError):
+            return None
 
     def history(self, name: str) -> Sequence[Version]:
         """Return every version that the branch had of a flow, newest first; removals are among them."""
@@ -198,3 +256,14 @@ class ReadStorage(OpenedStorage):
             f"{item.id[:SHORT]} ({item.when:%Y-%m-%d})" if item.when else item.id[:SHORT] for item in newest
         )
         return FlowNotFound(f"{told}; its newest versions: {', '.join(shown)}")
+
+
+def _with_digest(versions: Iterable[tuple[str, Object]], beginning: str) -> dict[str, tuple[str, str]]:
+    """Return digest -> commit and blob of the first version with it, of the digests that begin so."""
+    found: dict[str, tuple[str, str]] = {}
+    for commit, blob in versions:
+        with contextlib.suppress(FlownbError, UnicodeDecodeError):  # a damaged one is not what is looked for
+            digest = from_dict(loads_notebook(blob.data.decode(), commit)).digest
+            if digest.startswith(beginning):
+                found.setdefault(digest, (commit, blob.id))
+    return found

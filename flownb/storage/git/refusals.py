@@ -27,7 +27,26 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     ),
     (
         (
-            r"could not read (username|password)|terminal prompts disabled|authentication failed|\b401\b"
+            r"certificate|self[- ]signed|unable to get local issuer|ssl (routines|peer)"
+            r"|server verification failed|schannel: .*trust"
+        ),
+        "its TLS certificate is not one that Git accepts here",
+        (
+            "where it is your own server, give Git the authority that signed it "
+            "(git config http.sslCAInfo FILE); else look at the URL, and at the clock of this machine"
+        ),
+    ),
+    (
+        r"authentication failed|invalid (username|credentials)|incorrect username or password",
+        "the user or the password is wrong",
+        (
+            "look at both in the URL or in Git's credential helper (git help credentials); many servers "
+            "take a token in place of the password"
+        ),
+    ),
+    (
+        (
+            r"could not read (username|password)|terminal prompts disabled|\b401\b"
             r"|unable to get password"
         ),
         "it wants to know who you are",
@@ -76,7 +95,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         (
             r"connection (refused|timed out|reset|closed)|failed to connect|unable to connect|timed out"
             r"|operation too slow|network is unreachable|no route to host|hung up|early eof|broken pipe"
-            r"|unexpected disconnect|ssl|certificate|\b5\d\d\b|rpc failed"
+            r"|unexpected disconnect|ssl|\b5\d\d\b|rpc failed"
         ),
         "the connection failed",
         "look at the network, and try again",

@@ -23,7 +23,7 @@ from flownb.storage.git.addresses import choose_remote
 from flownb.storage.git.command import NETWORK_TIMEOUT, printable
 from flownb.storage.git.joining import Joining
 from flownb.storage.git.lock import alone
-from flownb.storage.git.origin import mark_origin
+from flownb.storage.git.origin import is_own, mark_origin, mark_own, origin, remote_url
 from flownb.storage.git.programs import own_programs, told_left_out
 from flownb.storage.git.refs import count, is_ancestor, put, tip_of
 from flownb.storage.git.refusals import is_contention, refusal
@@ -231,7 +231,7 @@ class Exchange:
         ):
             raise StorageError(self._rewriting(seen, theirs))
         if theirs is not None:
-            mark_origin(self.repository, self.branch, self.remote.address.url)
+            mark_origin(self.repository, self.branch, self._from)
         put(self._git, self._ref, theirs)
         put(self._git, self._seen, theirs)
         return theirs
@@ -254,12 +254,23 @@ class Exchange:
         new, moved = self._joining.join(ours, theirs, since, take, lambda: self.fetch("--unshallow"))
         received = count(self._git, theirs, ours)
         if received:
-            mark_origin(self.repository, self.branch, self.remote.address.url)
+            mark_origin(self.repository, self.branch, self._from)
+        elif new != ours and is_own(self.repository, theirs) and self._is_ours(ours):
+            mark_own(self.repository, self.branch, new)
         if new != ours:
             refuse_checked_out(self.repository, self._ref)
         if not self._moved(ours, new, theirs):
             return None
         return Synced(self.remote.name, self.branch, new, 0, received, moved)
+
+    @property
+    def _from(self) -> str:
+        """Where its commits come from, as trust tells it."""
+        url = self.remote.address.url
+        return url if self.remote.where == url else remote_url(self.repository, self.remote.where)
+
+    def _is_ours(self, commit: str | None) -> bool:
+        return origin(self.repository, self.branch, commit) is None
 
     def _rewriting(self, seen: str | None, theirs: str | None) -> str:
         name = f"the branch {self.branch} of {self.remote.name}"

@@ -29,6 +29,13 @@ class Repository:
         return Git(self.git_dir)
 
     @property
+    def work_tree(self) -> Path | None:
+        """The root of the work tree that was asked for; None in a bare repository or Git's own folder."""
+        if self.bare or self.path.resolve().is_relative_to(self.git_dir):
+            return None
+        return next((each for each in (self.path, *self.path.parents) if (each / ".git").exists()), None)
+
+    @property
     def own_folder(self) -> Path:
         """Where flownb keeps what it can make again: inside the repository's folder, no part of it."""
         return self.git_dir / "flownb"

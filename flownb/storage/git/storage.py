@@ -11,8 +11,10 @@ from flownb.storage.base import EnvRunner, Storage
 from flownb.storage.filenames import file_name
 from flownb.storage.git.addresses import choose_remote, is_remote
 from flownb.storage.git.checks import check_tag
-from flownb.storage.git.origin import mark_origin, origin
+from flownb.storage.git.origin import has_others, is_own, mark_origin, mark_own, origin
+from flownb.storage.git.place import with_place
 from flownb.storage.git.reading import SHORT, ReadStorage
+from flownb.storage.git.refs import is_ancestor
 from flownb.storage.git.writing import Change, commit_change
 from flownb.storage.reference import location as location_of
 from flownb.storage.reference import split_location
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from flownb.flow import Flow
     from flownb.storage.git.objects import Tree
     from flownb.storage.git.remote import Exchange, Synced
-    from flownb.storage.git.writing import Decide
+    from flownb.storage.git.writing import Decide, Note
 
 
 class GitStorage(ReadStorage):
@@ -47,7 +49,7 @@ class GitStorage(ReadStorage):
         Raises `FlowExists`; `StorageError` where the branch is checked out somewhere, no identity is
         configured, or something stands in the way. Then nothing has changed.
         """
-        document = notebook_bytes(to_dict(flow))
+        document = notebook_bytes(with_place(to_dict(flow), flow, self._root))
 
         def decide(files: Tree) -> Change | None:
             file = file_name(flow.name)
@@ -119,13 +121,20 @@ class GitStorage(ReadStorage):
         self._refuse_pinned()
         if self.address is not None:  # what the remote does not take is not in this storage
             return self._exchange.publish(lambda ref: self._commit_on(ref, decide))
-        start = self._tracking
-        if start is not None and (origin := self.origin) is not None:
-            mark_origin(self.repository, self.branch, origin)  # their flows become part of the branch
-        return self._commit_on(self.ref, decide, start)
+        return self._commit_on(self.ref, decide, self._tracking, self._note)
 
-    def _commit_on(self, ref: str, decide: Decide, start: str | None = None) -> str | None:
-        return commit_change(self.repository, self.objects, ref, self.folder, decide, self.sign, start)
+    def _commit_on(
+        self, ref: str, decide: Decide, start: str | None = None, note: Note | None = None
+    ) -> str | None:
+        return commit_change(self.repository, self.objects, ref, self.folder, decide, self.sign, start, note)
+
+    def _note(self, base: str | None, made: str) -> None:
+        """Note whose work the branch is with the commit `made` on top of `base`."""
+        found = origin(self.repository, self.branch, base)
+        if found is None:
+            mark_own(self.repository, self.branch, made)
+        else:
+            mark_origin(self.repository, self.branch, found)  # their flows become part of the branch
 
     def _refuse_pinned(self) -> None:
         if self.revision is not None:
@@ -171,17 +180,25 @@ class GitStorage(ReadStorage):
     @property
     def origin(self) -> str | None:
         """The URL that flows here came from, where they came from elsewhere."""
-        return self.address.url if self.address else origin(self.repository, self.branch)
+        return self.address.url if self.address else origin(self.repository, self.branch, self.tip)
 
     def origin_of(self, location: str) -> str | None:
-        """Return where a version came from: a commit that no branch here has was fetched from elsewhere."""
+        """Return where a version came from: one that was not made here may have been fetched."""
         if (found := self.origin) is not None:
             return found
         commit = self._located(*split_location(location))[0]
-        ours = ("--count=1", f"--contains={commit}", "--format=%(refname)", "refs/heads")
-        if self.repository.git.run("for-each-ref", *ours).text:
+        if is_own(self.repository, commit):
             return None
-        return f"the commit {commit[:SHORT]}, which none of its own branches has"
+        ours = ("--count=1", f"--contains={commit}", "--format=%(refname)", "refs/heads")
+        if not self.repository.git.run("for-each-ref", *ours).text:
+            return f"the commit {commit[:SHORT]}, which none of its own branches has"
+        if has_others(self.repository) and not self._is_before(commit):
+            return f"the commit {commit[:SHORT]}, which was not made here"
+        return None
+
+    def _is_before(self, commit: str) -> bool:
+        """Whether a commit is among those of the branch, whose origin was asked already."""
+        return (tip := self.tip) is not None and is_ancestor(self.repository.git, commit, tip)
 
     def get_env_runner(self, location: str) -> EnvRunner:
         """Return the command that runs this very version on a machine that reaches the remote.

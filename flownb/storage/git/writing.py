@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 #: makes a change of the files of the folder, or None
 Decide = Callable[[Tree], "Change | None"]
 
+#: is told of the commit that is built on, and of the one made, before the branch is moved to it
+Note = Callable[[str | None, str], None]
+
 #: times that a branch may have been moved by somebody else before we give up
 _TRIES = 50
 
@@ -53,6 +56,7 @@ def commit_change(
     decide: Decide,
     sign: Sign = None,
     start: str | None = None,
+    note: Note | None = None,
 ) -> str | None:
     """Commit what `decide` makes of the branch's tip and of the files there; return the commit's id.
 
@@ -75,6 +79,8 @@ def commit_change(
             tree = write_trees(repository, trees, folder, change.files)
             parents = () if base is None else (base.id,)
             made = write_commit(repository, tree, parents, change.message, how.result(), change.env)
+            if note is not None:
+                note(parents[0] if parents else None, made)
             if move(repository, objects, ref, made, tip.id if tip else None):
                 return made
     raise StorageError(f"{ref} of {repository.path} was moved by others {_TRIES} times meanwhile; try again")
