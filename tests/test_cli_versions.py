@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from storage_servers import s3_server, web_server
 
 from flownb.cli import main
+from flownb.errors import StorageError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 from flownb.runs.project import Project
 from flownb.runs.record import RunRecord, new_run_id
@@ -22,7 +23,7 @@ from flownb.runs.states import State
 from flownb.runs.store import RecordStore
 from flownb.storage import open_storage
 from flownb.storage.git import GitStorage
-from flownb.storage.trust import trusted_storages
+from flownb.storage.trust import forget, trusted_storages
 
 FIRST = Flow(
     "co2",
@@ -403,7 +404,9 @@ def test_trust_is_listed_and_taken_back_by_the_name_in_the_list(colleague: Path)
     told("trust", ".")
     (trusted,) = trusted_storages()
     assert trusted.identity in told("trust", "--list")
-    assert "did you mean git:" in refused("trust", trusted.identity.removesuffix("s"), "--forget")
+    assert "`flownb trust --list` tells" in refused("trust", "https://e.invalid/x.git", "--forget")
+    with pytest.raises(StorageError, match="did you mean git:"):
+        forget(trusted.identity.removesuffix("s"))
     told("trust", trusted.identity, "--forget")
     assert call("trust", "--list").stderr == "you trust no store from elsewhere\n"
 
