@@ -68,21 +68,28 @@ def _shell() -> Any:
     return shell
 
 
-def forked(nb: NotebookNode, folder: Path | None = None) -> NotebookNode:
-    """Execute with flownb's engine alone: nothing is recorded or written. Returns the executed notebook."""
+def forked(nb: NotebookNode, folder: Path | None = None, output: Path | None = None) -> NotebookNode:
+    """Execute with flownb's engine alone: nothing is recorded. Returns the executed notebook.
+
+    It is written to `output`, where there is one, as papermill's standard engine writes it: while it runs,
+    and at the end.
+    """
     from flownb.engine import execute
-    from flownb.engine.observe import Observer
+    from flownb.engine.saver import Saver
 
     kept: list[NotebookNode] = []
 
-    class Keep(Observer):
+    class Keep(Saver):
         def notebook_started(self, nb: NotebookNode) -> None:
             kept.append(nb)
+            super().notebook_started(nb)
 
-    ending = execute(nb, engine="flownb", cwd=folder or Path.cwd(), observer=Keep())
+    saver = Keep(None if output is None else str(output))
+    ending = execute(nb, engine="flownb", cwd=folder or Path.cwd(), observer=saver)
+    saver.write(kept[0])
     if ending.engine != "flownb" or ending.how != "success":
         raise RuntimeError(f"that was no run to be measured: {ending}")
-    return kept[0] if kept else nb
+    return kept[0]
 
 
 def papermill(nb: NotebookNode, engine: str | None = None, output: Path | None = None) -> NotebookNode:

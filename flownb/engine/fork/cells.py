@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from itertools import pairwise
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +45,10 @@ class Cells:
         self._talk = Talk(process, session, lambda: session.observer.tick(self.nb))
         self._at: int | None = None
         self._count = 1  # what the next cell's execution has for a number
-        self._following: dict[int, int] = {}  # index of each cell that runs -> that of the next
+        # index of each cell that runs -> that of the next
+        self._following = _following(self.nb, fold.skip_cells_with_tag)
         self._ahead: dict[int, str] = {}  # index of a cell that was sent ahead -> name of the request
-        self._secrets_behind: int | None = None
+        self._secrets_behind = secrets_after(self.nb, fold.skip_cells_with_tag)
         self._kills = _out_of_memory_kills()
 
     def run(self, env: dict[str, str | None]) -> Ending:
@@ -82,6 +83,9 @@ class Cells:
         session = self._session
         wanted = {"cwd": str(session.cwd), "memory": session.limits.memory, "env": env}
         self._process.send(Frame("begin", wanted))
+        first = next(iter(self._following), None)
+        if first is not None and (self._secrets_behind is not None or not session.secrets):
+            self._ahead[first] = self._ask_cell(first, ahead="if well")
         request = Request("")
         self._talk.until(request, session.start_timeout)
         assert request.answer is not None
@@ -91,11 +95,9 @@ class Cells:
         self.nb.metadata["language_info"] = said["language_info"]
 
     def _cells(self) -> Ending:
-        skip = self._fold.skip_cells_with_tag
-        behind = self._secrets_behind = secrets_after(self.nb, skip)
+        skip, behind = self._fold.skip_cells_with_tag, self._secrets_behind
         if behind is None:
             self._deliver_secrets()
-        self._following = _following(self.nb, skip)
         for index, cell in enumerate(self.nb.cells):
             if not runs(cell, skip):
                 self._keeper.passed_over(cell, index)
@@ -261,9 +263,9 @@ class Cells:
         return death(ended.code, ended.signal)
 
 
-def _following(nb: NotebookNode, skip: str) -> dict[int, int]:
+def _following(nb: NotebookNode, skip: str) -> dict[int, int | None]:
     running = [index for index, cell in enumerate(nb.cells) if runs(cell, skip)]
-    return dict(pairwise(running))
+    return dict(zip_longest(running, running[1:]))
 
 
 def _out_of_memory_kills() -> int | None:

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 _MUCH = 1 << 15  #: bytes read at once from a descriptor after which it is read again soon
 _SOON = 0.002  #: seconds
 _AT_DEATH = 0.1  #: seconds within which all descriptors of a process that dies are closed
+#: what the head of a frame has, by its kind
+_HEADS: dict[str, dict[str, type]] = {
+    "message": {"channel": str, "msg_type": str, "parent": str},
+    "passed": {"msg_id": str},
+    "refused": {"reason": str},
+    "over": {"code": int, "cpu_seconds": float, "peak_memory_bytes": int},
+}
 _AT_ONCE = 64  #: packets taken before something else is looked at
 
 
@@ -187,6 +194,15 @@ class Process:
         self.ended = Ended(told["code"], told["signal"], told["cpu_seconds"], told["peak_memory_bytes"])
         self._poll.unregister(self._guard.fileno())
 
+    def over(self, frame: Frame) -> None:
+        """Take its word for it that it has come to its end, and is all that is left of itself.
+
+        Where it says so, and is not, what lives on is killed when this is closed.
+        """
+        said = frame.head
+        _sent(self._guardian, signal.SIGCONT)  # which is to end what is left; the flow may have stopped it
+        self.ended = Ended(said["code"], None, said["cpu_seconds"], said["peak_memory_bytes"])
+
     @property
     def busy(self) -> bool:
         """Whether something that it started writes so much that it must be read again soon."""
@@ -227,11 +243,10 @@ class Process:
 
 def _sound(frame: Frame) -> bool:
     """Whether a frame has what every one of its kind has."""
-    wanted = {"message": ("channel", "msg_type", "parent"), "passed": ("msg_id",), "refused": ("reason",)}
     kind: Any = frame.kind  # it is what was sent, of whatever type
     head: Any = frame.head
-    known = wanted.get(kind, ()) if isinstance(kind, str) else ("",)
-    return isinstance(head, dict) and all(isinstance(head.get(name), str) for name in known)
+    known = _HEADS.get(kind, {}) if isinstance(kind, str) else {"": str}
+    return isinstance(head, dict) and all(isinstance(head.get(name), what) for name, what in known.items())
 
 
 def _sent(pidfd: int, number: signal.Signals) -> None:

@@ -201,7 +201,9 @@ class Talk:
             left = until - time.monotonic()
             if left <= 0:
                 break
-            self._process.wait(min(left, _HELP))
+            for frame in self._process.wait(min(left, _HELP)):
+                if frame.kind == "over":
+                    self._process.over(frame)
             self._process.printed()  # nobody shows it, but who prints must not wait for ever
 
     def note(self) -> str:

@@ -100,7 +100,7 @@ def wanted(notebook: Any, folder: str | os.PathLike[str] | None = None, python: 
             if origin == "python" or (origin == "installed" and not only_python):
                 found += _modules(name, paths) if here else [name.partition(":")[0]]
         only_python = only_python or broken or change is not None
-    together = [*found, *(_companions(found, paths) if here else ())]
+    together = [*found, *(_companions(tuple(found), paths) if here else ())]
     return tuple(dict.fromkeys(name for name in together if name.partition(".")[0] not in _NEVER))
 
 
@@ -122,18 +122,19 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "/").replace('"', "'")
 
 
-def _imports(source: str, certain: int | None) -> tuple[list[str], bool]:
+@functools.lru_cache(maxsize=512)
+def _imports(source: str, certain: int | None) -> tuple[tuple[str, ...], bool]:
     """Return what a cell imports, as `module` or `module:attribute`, and whether it cannot be read.
 
     Only lines before the line `certain` count. An import under a condition is returned as `?module`.
     """
     if "import" not in source:
-        return [], False
+        return (), False
     tree = _parsed(source)
     if tree is None:
-        return [], True
+        return (), True
     before = takewhile(lambda node: certain is None or node.lineno < certain, tree.body)
-    return list(chain.from_iterable(map(_imported, before))), False
+    return tuple(chain.from_iterable(map(_imported, before))), False
 
 
 def _parsed(source: str) -> ast.Module | None:
@@ -192,13 +193,16 @@ def _modules(name: str, paths: tuple[str, ...]) -> list[str]:
     return [module, f"{module}.{attribute}"]
 
 
-def _companions(found: Iterable[str], paths: tuple[str, ...]) -> Iterator[str]:
-    for name in found:
-        for companion in COMPANIONS.get(name, ()):
-            package, _, last = companion.rpartition(".")
-            folder = _package_folder(package, paths)
-            if folder is not None and _has_module(folder, last):
-                yield companion
+@functools.lru_cache(maxsize=512)
+def _companions(found: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
+    companions = chain.from_iterable(COMPANIONS.get(name, ()) for name in found)
+    return tuple(name for name in companions if _is_there(name, paths))
+
+
+def _is_there(submodule: str, paths: tuple[str, ...]) -> bool:
+    package, _, last = submodule.rpartition(".")
+    folder = _package_folder(package, paths)
+    return folder is not None and _has_module(folder, last)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ Profile, configuration, extensions and startup files are taken as in any kernel,
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ipykernel import ipkernel
 from ipykernel.displayhook import ZMQDisplayHook
 from ipykernel.kernelapp import IPKernelApp
+from IPython.core.inputtransformer2 import TransformerManager
 
 from .execution import execute
 from .session import PipeSession
@@ -23,6 +25,9 @@ from .streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+_MAGICAL = re.compile(r"[%!?]|^\s*[,;/]")  #: anywhere in a line, or at its start: `%magic`, `!ls`, `/f x`
 
 
 class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types that mypy follows here
@@ -90,6 +95,18 @@ def _remembered(look: Callable[..., dict[str, bool]]) -> Callable[..., dict[str,
     return remembered
 
 
+def _spare_tokens(manager: TransformerManager) -> None:
+    """Have a cell read for IPython's own syntax only where it has a character that this begins with."""
+    usual, transform = TransformerManager().token_transformers, manager.do_token_transforms
+
+    def transformed(lines: list[str]) -> list[str]:
+        if manager.token_transformers == usual and not any(map(_MAGICAL.search, lines)):
+            return lines
+        return list(transform(lines))
+
+    manager.do_token_transforms = transformed
+
+
 def _no_debugger(*_: Any, **__: Any) -> None:
     """Do at a breakpoint what a kernel's debugger does while nobody debugs: go on."""
 
@@ -120,6 +137,7 @@ def make(arguments: Sequence[str]) -> TemplateApp:
     app: TemplateApp = TemplateApp.instance()
     app.initialize(["--HistoryManager.hist_file=:memory:", *arguments])
     kernel = app.kernel
+    _spare_tokens(kernel.shell.input_transformer_manager)  # a tenth as well
     kernel.shell_handlers["execute_request"] = partial(execute, kernel)
     if importlib.util.find_spec("debugpy") is not None:
         sys.breakpointhook = _no_debugger

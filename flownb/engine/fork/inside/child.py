@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import tornado.platform.asyncio  # noqa: F401  # what `IOLoop.current()` would else import in each child
 from tornado.ioloop import IOLoop
 
-from . import guardian, linux, wire
+from . import linux, wire
 from .execution import unheard
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from .app import TemplateApp
+    from .pages import Pages
     from .streams import Descriptor
 
 _BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
@@ -43,18 +44,26 @@ class Child:
     """What a freshly forked process is until its end; to be made and run in that process only."""
 
     def __init__(
-        self, app: TemplateApp, sock: socket.socket, descriptors: tuple[Descriptor, Descriptor], last: int
+        self,
+        app: TemplateApp,
+        pages: Pages,
+        parent: int,
+        sock: socket.socket,
+        descriptors: tuple[Descriptor, Descriptor],
     ) -> None:
         """Become a process of its own: own group and session, own randomness, own output.
 
         Args:
             app: the template's, with its kernel.
+            pages: what is known of the memory that runs touch.
+            parent: the guardian.
             sock: where the requests come from, and the answers go to.
             descriptors: what 1 and 2 become.
-            last: descriptor of a pipe to the guardian, for the last word.
 
         """
-        self._last = last
+        pages.make_ready()
+        self._pages = pages
+        self._parent = parent
         self._pid = getpid()
         self._kernel = app.kernel
         self._session = app.session
@@ -77,7 +86,7 @@ class Child:
         self._wake_on_signals()
 
     async def _warm(self) -> None:
-        """Touch what a cell touches while nobody waits: the first write to a page of a fork copies it."""
+        """Do what a cell does while nobody waits: all that is done once in a process is done then."""
         self._kernel.io_loop = IOLoop.current()
         with unheard(self._kernel.shell):
             await self._kernel.do_execute("1", silent=False, store_history=False)
@@ -113,11 +122,22 @@ class Child:
             status = 1
         for stream in self._streams:
             stream.halt()
-        if linux.threads() == 1 and not linux.children():
-            # nothing of the flow can run any more: nobody has to wait until the system has taken it down
-            with suppress(OSError):  # the flow may have closed it
-                os.write(self._last, guardian.last_word(status))
+        with suppress(Exception):  # whatever the flow has broken that this needs: it is of use to others only
+            self._pages.learn()
+        if self._alone():
+            # nothing of the flow can run any more: nobody has to wait until the system has taken it down.
+            # The guardian does that, once the owner has heard of it and let go
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            self._session.send_answer("over", {"code": status, **_used()})
+            while True:
+                signal.pause()
         _exit(status)
+
+    def _alone(self) -> bool:
+        """Whether this thread is all that there is of the flow; what it has left belongs to the guardian."""
+        return (
+            linux.threads() == 1 and not linux.children() and linux.children_of(self._parent) == [self._pid]
+        )
 
     async def _serve(self) -> None:
         self._reading = self._socket.fileno()
@@ -194,6 +214,7 @@ class Child:
             if wanted.get("memory") is not None:
                 _limit_memory(wanted["memory"])
         except (OSError, ValueError) as error:
+            self._passing = True
             self._session.send_answer("refused", {"reason": str(error)})
             return
         self._session.send_answer("begun", {"pid": self._pid, "language_info": self._kernel.language_info})
@@ -223,9 +244,10 @@ class Child:
             failure = error
         if getpid() != self._pid:
             _exit(0)  # a fork of the flow's that has come back from its cell
-        if head["msg_type"] == "execute_request" and self._session.replied != head["msg_id"]:
+        if head["msg_type"] != "execute_request":
+            self._session.flush_streams()  # as a reply does
+        elif self._session.replied != head["msg_id"]:
             self._reply_for(message, failure)
-        self._session.flush_streams()
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -271,6 +293,15 @@ def _limit_memory(size: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (wanted, most))
 
 
+def _used() -> dict[str, float]:
+    """Return what this process, and those that it has waited for, have taken."""
+    own, others = (resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "cpu_seconds": own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime,
+        "peak_memory_bytes": max(own.ru_maxrss, others.ru_maxrss) * 1024,
+    }
+
+
 def _flush_files() -> None:
     """Write what the flow's open files still hold, as the taking apart of all objects would."""
     for each in gc.get_objects():
@@ -279,13 +310,17 @@ def _flush_files() -> None:
 
 
 def become(
-    app: TemplateApp, parent: int, sock: socket.socket, descriptors: tuple[Descriptor, Descriptor], last: int
+    app: TemplateApp,
+    pages: Pages,
+    parent: int,
+    sock: socket.socket,
+    descriptors: tuple[Descriptor, Descriptor],
 ) -> NoReturn:
     """Make this process, just forked by the guardian `parent`, the one of a run. Never returns."""
     try:
         os.setsid()
         linux.die_with(parent)
-        Child(app, sock, descriptors, last).run()
+        Child(app, pages, parent, sock, descriptors).run()
     except BaseException:  # noqa: BLE001  # the flow has broken what executes it: shown with its last outputs
         with suppress(BaseException):  # that may be broken as well
             os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ipykernel.jsonutil import json_clean
 
+from .streams import Stream
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,8 +32,9 @@ async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], reques
             cell_id=request["metadata"].get("cellId"),
         )
     for flowing in (sys.stdout, sys.stderr):
-        if flowing is not None:
-            flowing.flush()  # what the flow has put there may hold something, too
+        # what the flow has put there may hold something, too; its own streams are flushed by any message
+        if flowing is not None and not isinstance(flowing, Stream):
+            flowing.flush()
     kernel.session.send(stream, "execute_reply", json_clean(reply), request, ident)
 
 

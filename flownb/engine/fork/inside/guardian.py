@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import select
 import signal
-import struct
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,37 +20,28 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-_LAST = struct.Struct("!idQ")  # status, seconds of processor time, bytes of memory
 _TRACKER = b"resource_tracker import main"  # in the command of what multiprocessing, and joblib, start
 _TIDYING = 1.0  #: seconds that those get
 
 
-def guard(child: int, pidfd: int, last: int, control: socket.socket, owner: int) -> NoReturn:
+def guard(child: int, pidfd: int, control: socket.socket, owner: int) -> NoReturn:
     """Watch over the process `child` of this one until it has ended; never returns.
 
     Args:
         child: its number; it leads a process group of its own.
         pidfd: of that process.
-        last: where the process itself says that it has done its last; closed where it ends without.
         control: where the owner tells what to do, and is told of the end.
         owner: a pidfd of the owner's process.
 
     """
     linux.sweep(frozenset({child}))  # nothing is there yet; it is quicker for having been done once
     poll = select.poll()
-    for descriptor in (pidfd, last, control.fileno(), owner):
+    for descriptor in (pidfd, control.fileno(), owner):
         poll.register(descriptor, select.POLLIN)
     ended: dict[str, Any] | None = None
     while ended is None:
         ready = {descriptor for descriptor, _ in poll.poll()}
-        if last in ready:
-            word = os.read(last, 64)
-            if len(word) == _LAST.size:
-                code, cpu, memory = _LAST.unpack(word)
-                ended = {"code": code, "signal": None, "cpu_seconds": cpu, "peak_memory_bytes": memory}
-                linux.sweep(frozenset({child}))
-            poll.unregister(last)
-        elif pidfd in ready:
+        if pidfd in ready:
             ended = _ended(child)
             _tidy()
         elif owner in ready or not _obeyed(control, child):
@@ -76,13 +65,6 @@ def _tidy() -> None:
                 os.waitpid(each, os.WNOHANG)
         time.sleep(0.002)
     linux.sweep()
-
-
-def last_word(code: int) -> bytes:
-    """Return what a process says to its guardian when it has done its last, and is alone."""
-    own, others = (resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
-    return _LAST.pack(code, cpu, max(own.ru_maxrss, others.ru_maxrss) * 1024)
 
 
 def _obeyed(control: socket.socket, child: int) -> bool:

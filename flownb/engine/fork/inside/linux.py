@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -57,14 +58,20 @@ def die_with(parent: int) -> None:
 
 def children() -> list[int]:
     """Return the numbers of this process's children, orphans that it has adopted among them."""
+    return children_of(os.getpid())
+
+
+def children_of(process: int) -> list[int]:
+    """Return the numbers of a process's children; none where it is gone."""
     found: list[int] = []
-    for task in os.listdir("/proc/self/task"):
-        try:
-            found += map(int, Path(f"/proc/self/task/{task}/children").read_bytes().split())
-        except FileNotFoundError:  # no such file in this kernel, or the thread has just ended
-            continue
-    if not found and not Path("/proc/self/task").joinpath(str(os.getpid()), "children").exists():
-        return _children_by_parent(os.getpid())
+    try:
+        for task in os.listdir(f"/proc/{process}/task"):
+            with contextlib.suppress(FileNotFoundError):  # the thread has just ended, or no kernel has it
+                found += map(int, Path(f"/proc/{process}/task/{task}/children").read_bytes().split())
+    except FileNotFoundError:
+        return []
+    if not found and not Path(f"/proc/{process}/task/{process}/children").exists():
+        return _children_by_parent(process)
     return found
 
 

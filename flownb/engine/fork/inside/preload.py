@@ -93,12 +93,12 @@ def _load(module: str, before: State) -> None:
                 os.close(copy)
         if file.seek(0, os.SEEK_END):
             raise Spoiled(module, "its import prints or warns, which a notebook is to show")
-    reason = _changed(before)
+    reason = changed(before)
     if reason is not None:
         raise Spoiled(module, reason)
 
 
-def _changed(before: State) -> str | None:
+def changed(before: State) -> str | None:
     """Return what an import has left behind that forbids to fork; None for nothing."""
     if linux.threads() > 1 and (left := _threads_after_fork() - before.threads):
         return f"its import leaves {len(left)} threads that a fork does not have ({', '.join(sorted(left))})"

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import importlib.metadata
+import math
 import os
 import select
 import signal
@@ -16,12 +17,14 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import child, guardian, linux, preload, wire
 from .execution import unheard
+from .exercise import Exercises
+from .pages import Pages
 from .streams import Descriptor
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 
     from .app import TemplateApp
 
+
+_ROUNDS = 16  #: of code until Python has fitted it to what it works with
+_SHORT = 0.25  #: seconds behind a run's start after which the next one's processes are made meanwhile
+_CLOSELY = 0.05  #: seconds within which a run follows another one closely
 
 GUARDIAN = "flownb-guardian"
 """The name by which a guardian's process is known, in a list of processes as well."""
@@ -45,6 +52,7 @@ class Spare:
     run: socket.socket
     guard: socket.socket
     descriptors: tuple[Descriptor, Descriptor]
+    made: float = field(default_factory=time.monotonic)
 
     @property
     def alive(self) -> bool:
@@ -109,12 +117,15 @@ def _app(arguments: list[str]) -> TemplateApp:
 
 
 def _warm(app: TemplateApp) -> None:
-    """Do once what the first cell would else have to wait for; nobody hears it, and nothing of it stays."""
+    """Do what the first cell would else have to wait for; nobody hears it, and nothing of it stays."""
     kernel = app.kernel
+    content = {"code": "1", "silent": False, "store_history": False}
+    request = {"header": {"msg_id": ""}, "parent_header": {}, "metadata": {}, "content": content}
 
     async def warm() -> None:
         with unheard(kernel.shell):
-            await kernel.do_execute("1", silent=False, store_history=False)
+            for _ in range(_ROUNDS):
+                await kernel.shell_handlers["execute_request"]("shell", [], request)
             await kernel.do_execute("await __import__('asyncio').sleep(0)", silent=True, store_history=False)
 
     kernel.io_loop = None
@@ -137,7 +148,11 @@ class Template:
         self._app = app
         self._control = control
         self._owner = owner
+        self._pages: Pages
+        self._exercises: Exercises
+        self._given = 0  # processes, so far
         self._spare: Spare | None = None
+        self._refill_at = 0.0  # when there is to be a spare again, as `time.monotonic` has it
         self._guardians: dict[int, int] = {}  # pidfd -> process
         self._branches: dict[int, Branch] = {}  # descriptor of its news -> branch
 
@@ -145,6 +160,8 @@ class Template:
         """Say that it is ready, and serve; never returns."""
         gc.collect()
         gc.freeze()  # what is there now is never looked through again, nor copied for that, in any fork
+        self._pages = Pages()
+        self._exercises = Exercises(loaded)
         ready = {
             "ready": True,
             "pid": os.getpid(),
@@ -158,7 +175,6 @@ class Template:
         try:
             wire.send_control(self._control, ready)
             while True:
-                self._refill()
                 self._once()
         except (EOFError, OSError):
             os._exit(0)  # the owner does not want it any more
@@ -167,10 +183,16 @@ class Template:
 
     def _once(self) -> None:
         poll = select.poll()
-        watched = (self._control.fileno(), self._owner, *self._guardians, *self._branches)
+        watched = (
+            *(self._control.fileno(), self._owner),
+            *(*self._guardians, *self._branches, *self._exercises.watched),
+        )
         for descriptor in watched:
             poll.register(descriptor, select.POLLIN)
-        for descriptor, _ in poll.poll():
+        ready = poll.poll(self._until_something())
+        if not ready:
+            self._do_something()
+        for descriptor, _ in ready:
             if descriptor == self._owner:
                 os._exit(0)
             elif descriptor == self._control.fileno():
@@ -179,9 +201,33 @@ class Template:
                 self._bury(descriptor)
             elif descriptor in self._branches:
                 self._hear(self._branches.pop(descriptor))
+            elif descriptor in self._exercises.watched:
+                self._exercises.heard(descriptor)
+
+    def _until_something(self) -> int | None:
+        """Return the milliseconds until there is something to do that nobody has asked for; None: nothing."""
+        if self._spare is not None:
+            return 0 if self._exercises.to_do else None
+        if self._refill_at == math.inf:
+            return None
+        return max(0, math.ceil((self._refill_at - time.monotonic()) * 1000))
+
+    def _do_something(self) -> None:
+        if self._spare is None:
+            self._refill()
+            return
+        self._exercises.step()
+        if not self._exercises.to_do:
+            gc.collect()
+            gc.freeze()
+            self._pages.look_again()
+            self._spare.close()  # it has had no exercise
+            self._spare = None
+            self._refill()
 
     def _bury(self, pidfd: int) -> None:
         """Bury a guardian, or a branch; of one that was killed, end what it has left to this process."""
+        self._refill_at = 0.0  # a run has ended, and has no use for the processor
         _, status = os.waitpid(self._guardians.pop(pidfd), 0)
         os.close(pidfd)
         if os.waitstatus_to_exitcode(status) != 0:
@@ -201,12 +247,22 @@ class Template:
     # runs
 
     def _refill(self) -> None:
-        if self._spare is None:
-            with contextlib.suppress(OSError):  # no process to be had now; said when one is asked for
-                self._spare = self._fork()
+        self._refill_at = math.inf  # no second try: that no process is to be had is said to who asks for one
+        with contextlib.suppress(OSError):
+            self._spare = self._fork()
+            if self._given > 1:  # there will be more
+                self._exercises.try_out()
 
     def _give(self) -> None:
+        """Give the spare away, and have another one made.
+
+        That is done at once where runs follow each other closely. Else it waits for the end of a short run,
+        from which it would take a processor away.
+        """
         spare, self._spare = self._spare, None
+        now = time.monotonic()
+        closely = spare is None or now - spare.made < _CLOSELY
+        self._refill_at = now if closely else now + _SHORT
         if spare is not None and not spare.alive:
             spare.close()
             spare = None
@@ -219,6 +275,7 @@ class Template:
         ends += [each.read for each in spare.descriptors] + [spare.pidfd, spare.guardian_pidfd]
         try:
             wire.send_control(self._control, {"child": spare.child, "guardian": spare.guardian}, ends)
+            self._given += 1
         finally:
             spare.close()
 
@@ -270,16 +327,13 @@ class Template:
             linux.be_named(GUARDIAN)
             linux.adopt_orphans()
             me = os.getpid()
-            last, last_end = os.pipe()
             process = os.fork()
             if process == 0:
-                os.close(last)
                 guard.close()
                 news.close()
                 os.close(self._owner)
                 linux.be_named(name)
-                child.become(self._app, me, run, descriptors, last_end)
-            os.close(last_end)
+                child.become(self._app, self._pages, me, run, descriptors)
             pidfd = os.pidfd_open(process)
             wire.send_control(news, {"child": process}, [pidfd])
             news.close()
@@ -287,7 +341,7 @@ class Template:
             for each in descriptors:
                 each.close_write()
                 os.close(each.read)
-            guardian.guard(process, pidfd, last, guard, self._owner)
+            guardian.guard(process, pidfd, guard, self._owner)
         finally:
             os._exit(1)
 
@@ -301,6 +355,7 @@ class Template:
             branch.news.close()
             os.close(branch.control)
         self._branches.clear()
+        self._exercises.forget()
         if self._spare is not None:
             self._spare.close()
             self._spare = None

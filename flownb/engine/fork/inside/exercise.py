@@ -1,0 +1,134 @@
+"""First uses, made in a template: what they cost is paid once, and not by each run.
+
+The first table shown, or the first plot drawn, takes its library two or three times as long as the second:
+caches are filled, modules imported at that moment, and Python fits the code to what it works with. A fork
+has all that. The flow must not be able to tell; so nothing here touches what a library keeps for its user
+(options, random numbers, open figures), and it is tried in a fork before it is done in the template.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+from . import preload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+_TIMES = 3  #: Python fits code to its work when it has run some times; most of this has loops of its own
+
+
+class Exercises:
+    """The first uses of a template's modules: tried in forks, then made in steps, while nobody waits."""
+
+    def __init__(self, modules: Iterable[str]) -> None:
+        """Choose those of the uses known here that belong to the modules; nothing is done yet."""
+        self._uses = [USES[module] for module in modules if module in USES]
+        self._tried: dict[int, tuple[int, Callable[[], Iterator[Any]]]] = {}
+        self._steps: Iterator[Any] = iter(())
+        self.to_do = False  #: whether there is a step to be made
+
+    def try_out(self) -> None:
+        """Begin to try them, once; each in a fork. Raises `OSError` where no process is to be had."""
+        while self._uses:
+            use = self._uses.pop()
+            process = os.fork()
+            if process == 0:
+                _try(use)
+            self._tried[os.pidfd_open(process)] = process, use
+
+    @property
+    def watched(self) -> tuple[int, ...]:
+        """Descriptors that are ready to be read when a try has ended."""
+        return tuple(self._tried)
+
+    def heard(self, pidfd: int) -> None:
+        """Take how a try has ended: what went well is to be done here as well."""
+        process, use = self._tried.pop(pidfd)
+        os.close(pidfd)
+        if os.waitpid(process, 0)[1] == 0:
+            self._steps, self.to_do = _again(self._steps, use), True
+
+    def step(self) -> None:
+        """Make the next step, which takes a tenth of a second at most."""
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")  # which also keeps none from being shown later
+            self.to_do = next(self._steps, self) is not self
+
+    def forget(self) -> None:
+        """Let go of the tries, in a fork of the template."""
+        for pidfd in self._tried:
+            os.close(pidfd)
+        self._tried.clear()
+
+
+def _try(use: Callable[[], Iterator[Any]]) -> None:
+    """Make a use in this process, forked for that, and end it: well, where nothing came of it but time."""
+    status = 1
+    try:
+        before = preload.State.now()
+        exercises = Exercises(())
+        exercises._steps, exercises.to_do = use(), True  # noqa: SLF001
+        while exercises.to_do:
+            exercises.step()
+        status = 0 if preload.changed(before) is None else 1
+    finally:
+        os._exit(status)
+
+
+def _again(steps: Iterator[Any], use: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    yield from steps
+    for _ in range(_TIMES):
+        yield from use()
+
+
+def of_pandas() -> Iterator[object]:
+    """Make, show, group, join, sort, read and write small tables."""
+    import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
+
+    def shown(value: Any) -> object:
+        return InteractiveShell.instance().display_formatter.format(value)
+
+    rows = (f"2024-01-{day:02},{'ab'[day % 2]},{day},{day / 4}\n" for day in range(1, 29))
+    table = pd.read_csv(io.StringIO("day,kind,n,x\n" + "".join(rows)), parse_dates=["day"])
+    yield shown(table.head())
+    yield shown(table.describe())
+    table["double"] = table["n"] * 2
+    yield shown(table[table["n"] > 3].sort_values("x", ascending=False))
+    kinds = table.groupby("kind")["n"].mean()
+    yield shown(kinds)
+    yield shown(table.groupby("kind").agg({"n": ["sum", "max"], "x": "mean"}))
+    yield shown(table.merge(kinds.rename("mean"), left_on="kind", right_index=True))
+    yield shown(table.set_index("day")["x"].resample("W").mean())
+    yield shown(table.pivot_table(index="day", columns="kind", values="n").fillna(0))
+    yield shown(pd.concat([table, table], ignore_index=True)["kind"].value_counts())
+    yield shown(table["kind"].map(str.upper).to_frame())
+    yield table.to_csv(io.StringIO())
+
+
+def of_pyplot() -> Iterator[object]:
+    """Draw a figure, without pyplot, which would keep it, and make of it what a notebook shows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    lines, bars = figure.subplots(1, 2)
+    yield lines.plot([1, 3, 2, 4], label="line")
+    lines.scatter([1, 2, 3], [3, 2, 1])
+    lines.set_title("title")
+    lines.set_xlabel("x")
+    yield lines.legend()
+    bars.bar(["a", "b"], [1, 2])
+    yield bars.hist([1, 2, 2, 3])
+    figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
+    yield figure
+
+
+USES: Mapping[str, Callable[[], Iterator[object]]] = {"pandas": of_pandas, "matplotlib.pyplot": of_pyplot}
+"""By the module whose import asks for it."""
