@@ -116,7 +116,7 @@ class Run:
             if frame is not None:
                 return frame
 
-    def send(self, code: str) -> str:
+    def send(self, code: str, **head: str) -> str:
         self._count += 1
         name = f"cell-{self._count}"
         content = {
@@ -125,8 +125,8 @@ class Run:
             "store_history": True,
             "allow_stdin": False,
         }
-        head = {"msg_type": "execute_request", "msg_id": name, "metadata": {}}
-        wire.send_frame(self.socket, wire.Frame("request", head, json.dumps(content).encode()))
+        about = {"msg_type": "execute_request", "msg_id": name, "metadata": {}, **head}
+        wire.send_frame(self.socket, wire.Frame("request", about, json.dumps(content).encode()))
         return name
 
     def cell(self, code: str) -> Cell:
@@ -150,14 +150,14 @@ class Run:
 
     def ended(self) -> dict[str, Any]:
         """Wait for the guardian's word on the end."""
-        return dict(said(self.guard)["ended"])
+        return {"by_itself": False, **said(self.guard)["ended"]}
 
     def leave(self) -> dict[str, Any]:
         """Have it end, and return how: by its own word where it is alone, else by the guardian's."""
         wire.send_frame(self.socket, wire.Frame("leave"))
         while frame := self.frame():
             if frame.kind == "over":
-                return {"signal": None, **frame.head}
+                return {"by_itself": True, "signal": None, **frame.head}
         return self.ended()
 
 

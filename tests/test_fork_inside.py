@@ -235,6 +235,36 @@ def test_a_folder_that_is_gone_is_refused_with_a_reason(base: Template, tmp_path
         assert "gone" in run.begun.head["reason"]
 
 
+def test_nothing_runs_where_the_beginning_was_refused(base: Template, tmp_path: Path) -> None:
+    with base.run(cwd=str(tmp_path / "gone")) as run:
+        name = run.send(f"open({str(tmp_path / 'made')!r}, 'w').close()", ahead="if well")
+        frame = run.frame()
+        assert frame is not None
+        assert (frame.kind, frame.head) == ("passed", {"msg_id": name})
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_process_says_that_it_is_over_only_where_nothing_else_of_the_flow_lives(base: Template) -> None:
+    daemon = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], stdin=-1)"
+    for code, by_itself in (("1", True), (daemon, False), (f"import os\nif not os.fork(): {daemon}", False)):
+        with base.run() as run:
+            run.cell(code)
+            said = run.leave()
+            assert said["code"] == 0
+            assert said["by_itself"] is by_itself
+        poll(lambda run=run: not alive(run.child) and not alive(run.guardian))
+
+
+def test_the_next_process_is_made_when_a_short_run_is_over_or_a_long_one_goes_on(base: Template) -> None:
+    with base.branch() as branch:
+        with branch.run() as run:
+            assert run.leave()["code"] == 0
+        poll(lambda: _spares(branch.pid))
+        with branch.run() as run:
+            poll(lambda: len(_spares(branch.pid)) > 1)  # this run's own process, and another one
+            assert run.leave()["code"] == 0
+
+
 def test_runs_have_random_numbers_of_their_own(base: Template) -> None:
     drawn = set()
     with base.branch("numpy", "numpy.random") as branch:
