@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from flownb.engine.fork.fold import Fold
 from flownb.engine.fork.keeper import Keeper
 from flownb.engine.fork.run import CannotFork, process_for, run_forked
 from flownb.engine.plugin import FORKING
@@ -18,6 +19,8 @@ from flownb.engine.work import Work
 from flownb.errors import FlownbError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbformat import NotebookNode
 
     from flownb.engine.ending import CellError, Ending
@@ -72,8 +75,13 @@ def execute_notebook(
         observer=teller,
         start_timeout=start_timeout,
     )
+    traits = {name: value for name, value in options.items() if name in _HONOURED}
+    folds: list[Fold] = []
     try:
-        process = _process(nb, kernel_name, session, options)
+        process = _process(
+            *(nb, kernel_name, session, options),
+            meanwhile=lambda: folds.append(Fold(nb, session, log=logger, **traits)),
+        )
     except CannotFork as refusal:
         logger.warning("papermill's standard engine runs this notebook; %r cannot: %s", FORKING, refusal)
         process = None
@@ -98,9 +106,8 @@ def execute_notebook(
     except BaseException:
         process.close()
         raise
-    traits = {name: value for name, value in options.items() if name in _HONOURED}
     try:
-        ending = Work(lambda: _run(keeper, process, session, traits), session.stop).result()
+        ending = Work(lambda: _run(keeper, folds[-1], process, session), session.stop).result()
     except BaseException:
         with contextlib.suppress(FlownbError):  # where it cannot be written, either: the first error says why
             teller.write(nb)  # as far as it has come
@@ -111,18 +118,24 @@ def execute_notebook(
     return nb
 
 
-def _process(nb: NotebookNode, kernel_name: str, session: Session, options: dict[str, Any]) -> Process:
+def _process(
+    nb: NotebookNode,
+    kernel_name: str,
+    session: Session,
+    options: dict[str, Any],
+    meanwhile: Callable[[], object],
+) -> Process:
     arguments = tuple(options.get("extra_arguments") or ())
     known = _HONOURED | _NEEDLESS | {"timeout", "extra_arguments"}
     others = sorted(name for name, value in options.items() if name not in known and value is not None)
     if others:
         raise CannotFork(f"it does not know the option {others[0]!r}")
-    return process_for(nb, kernel_name, session, arguments)
+    return process_for(nb, kernel_name, session, arguments, meanwhile=meanwhile)
 
 
-def _run(keeper: Papermills, process: Process, session: Session, traits: dict[str, Any]) -> Ending:
+def _run(keeper: Papermills, fold: Fold, process: Process, session: Session) -> Ending:
     try:
-        run_forked(keeper, process, session, log=logger, **traits)
+        run_forked(keeper, fold, process, session)
     finally:
         keeper.close()
     assert session.ending is not None

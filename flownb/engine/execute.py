@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from flownb.engine.ending import Ending
+    from flownb.engine.fork.fold import Fold
+    from flownb.engine.fork.keeper import Keeper
     from flownb.engine.observe import Observer
     from flownb.engine.secrets import Secrets
     from flownb.engine.stop import Stop
@@ -109,8 +111,9 @@ def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
     if session.engine == FORKING:
         from flownb.engine.fork.run import CannotFork, process_for, run_forked
 
+        made: list[tuple[Keeper, Fold]] = []
         try:
-            process = process_for(nb, kernel, session)
+            process = process_for(nb, kernel, session, meanwhile=lambda: made.append(_made(nb, session)))
         except CannotFork as refusal:
             _refuse_memory(session, f", which cannot run this: {refusal}")
             notes = (
@@ -118,15 +121,21 @@ def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
             )
             session = replace(session, engine=STANDARD)
         else:
-            from flownb.engine.fork.keeper import Keeper, prepared
-
-            run_forked(Keeper(prepared(nb), session.observer), process, session)
+            run_forked(*made[-1], process, session)
             assert session.ending is not None
             return session.ending
     _refuse_memory(session)
     _through_papermill(nb, kernel, session)
     assert session.ending is not None
     return replace(session.ending, notes=(*notes, *session.ending.notes), engine=session.engine)
+
+
+def _made(nb: NotebookNode, session: Session) -> tuple[Keeper, Fold]:
+    from flownb.engine.fork.fold import Fold
+    from flownb.engine.fork.keeper import Keeper, prepared
+
+    keeper = Keeper(prepared(nb), session.observer)
+    return keeper, Fold(keeper.nb, session)
 
 
 def _refuse_memory(session: Session, why: str = "") -> None:

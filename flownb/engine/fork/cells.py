@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from flownb.engine.fork.talk import Cause
     from flownb.engine.session import Session
 
-_AHEAD = 3  #: cells that are sent before the one that is at work has ended
+_AHEAD = 16  #: cells that are sent before the one that is at work has ended
+_PLENTY = 8  #: cells that keep the process at work for a while
 
 
 class Cells:
@@ -143,6 +144,8 @@ class Cells:
             printed=lambda name, text: fold.printed(name, text, asked, cell, index),
             again=lambda: self._ask_cell(index, name=asked),
         )
+        if len(self._ahead) >= _PLENTY:
+            self._talk.rest()
         self._talk.until(request, self._session.limits.step_timeout)
         reply = request.reply
         assert reply is not None

@@ -22,15 +22,16 @@ _IOPUB = "iopub.execute_input"
 class Fold(Folding):
     """Folds the messages of one run into its cells, and tells the session's observer."""
 
-    def __init__(
-        self, nb: NotebookNode, session: Session, send: Callable[[Frame], None], **traits: Any
-    ) -> None:
-        """Fold into `nb`; `send` takes what a widget answers. `traits` are nbclient's options."""
+    def __init__(self, nb: NotebookNode, session: Session, **traits: Any) -> None:
+        """Fold into `nb`. `traits` are nbclient's options."""
         super().__init__(nb, **traits)
         self.hide(session.secrets)
-        self.kc = Channel(send)
         self._observer = session.observer
         self._trouble: BaseException | None = None  # what the observer raised
+
+    def speak_to(self, send: Callable[[Frame], None]) -> None:
+        """Have `send` take what a widget answers."""
+        self.kc = Channel(send)
 
     def folded(self, index: int, cell: NotebookNode, output: NotebookNode | None) -> None:
         """Tell the observer of a new output."""

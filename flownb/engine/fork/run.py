@@ -7,16 +7,17 @@ import os
 import sys
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
 from flownb.engine.kernelspecs import check_folder, child_environment, kernel_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from nbformat import NotebookNode
 
+    from flownb.engine.fork.fold import Fold
     from flownb.engine.fork.keeper import Keeper
     from flownb.engine.fork.process import Process
     from flownb.engine.session import Session
@@ -42,19 +43,19 @@ def launch_for(kernel_name: str, env: Mapping[str, str]) -> Launch | Refusal:
     return launch_of(kernel_spec(kernel_name), lasting)
 
 
-def run_forked(keeper: Keeper, process: Process, session: Session, **options: Any) -> None:
+def run_forked(keeper: Keeper, fold: Fold, process: Process, session: Session) -> None:
     """Execute the keeper's notebook in a fresh `process`; the session's `ending` says how it ended.
 
-    `options` are nbclient's. Raises what the session's observer raises, and `EnvironmentRefused` where the
+    `fold` is that notebook's. Raises what the session's observer raises, and `EnvironmentRefused` where the
     process cannot begin.
     """
     from flownb.engine.fork.cells import Cells
-    from flownb.engine.fork.fold import Fold
 
     changes: dict[str, str | None] = {name: os.environ[name] for name in PASSING if name in os.environ}
     changes["PWD"] = str(session.cwd)
     try:
-        cells = Cells(process, Fold(keeper.nb, session, process.send, **options), keeper, session)
+        fold.speak_to(process.send)
+        cells = Cells(process, fold, keeper, session)
         keeper.notebook_start()
     except BaseException:
         process.close()
@@ -66,9 +67,17 @@ def run_forked(keeper: Keeper, process: Process, session: Session, **options: An
 
 
 def process_for(
-    nb: NotebookNode, kernel_name: str, session: Session, arguments: tuple[str, ...] = ()
+    nb: NotebookNode,
+    kernel_name: str,
+    session: Session,
+    arguments: tuple[str, ...] = (),
+    *,
+    meanwhile: Callable[[], object],
 ) -> Process:
     """Return a fresh process for a notebook, from a template that has what it imports.
+
+    `meanwhile` is called at least once before this returns, while that template is asked: what has to be
+    made for the run anyway.
 
     Raises:
         CannotFork: it cannot be had here.
@@ -90,7 +99,7 @@ def process_for(
         threading.Thread(target=importlib.import_module, args=(_FOLD,), name="flownb-import").start()
     try:
         modules = costly(wanted(nb, session.cwd, launch.python[0]))
-        return templates().child(launch, modules, limit=session.start_timeout)
+        return templates().child(launch, modules, limit=session.start_timeout, meanwhile=meanwhile)
     except TemplateFailed as error:
         raise CannotFork(f"its template process failed: {error}") from error
 

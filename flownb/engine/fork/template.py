@@ -19,7 +19,7 @@ from flownb.engine.fork.inside.wire import pair, recv_control, send_control
 from flownb.engine.fork.process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flownb.engine.fork.interpreter import Launch
 
@@ -93,20 +93,31 @@ class Template:
             ours.close()
             raise
 
-    def child(self) -> Process:
-        """Return a fresh process that waits for what it is to run. Raises `TemplateFailed`."""
+    def child(self, meanwhile: Callable[[], object] = lambda: None) -> Process:
+        """Return a fresh process that waits for what it is to run, and do something until it is there.
+
+        Raises `TemplateFailed`, and what `meanwhile` raises.
+        """
+        trouble: BaseException | None = None
         try:
             with self._turn:
                 with contextlib.suppress(OSError):  # it may be gone, which the next line tells
                     os.kill(self.about["pid"], signal.SIGCONT)  # a flow may have stopped it
                 send_control(self._control, {"child": True})
+                try:
+                    meanwhile()
+                except BaseException as error:  # noqa: BLE001  # raised below: the answer is not to be left
+                    trouble = error
                 _await(self._control, _ANSWER)
                 message, descriptors = recv_control(self._control)
         except (EOFError, OSError) as error:
             raise TemplateFailed("the template is gone") from error
-        if "child" not in message:
+        if "child" not in message or trouble is not None:
             for descriptor in descriptors:
                 os.close(descriptor)
+        if trouble is not None:
+            raise trouble
+        if "child" not in message:
             raise TemplateFailed(str(message.get("failed", "the template did not fork")))
         return Process(message["child"], descriptors)
 

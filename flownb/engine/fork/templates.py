@@ -33,16 +33,24 @@ class Templates:
         self._bases = Shelf()
         self._branches = Shelf()
 
-    def child(self, launch: Launch, modules: tuple[str, ...] = (), *, limit: float = 60.0) -> Process:
+    def child(
+        self,
+        launch: Launch,
+        modules: tuple[str, ...] = (),
+        *,
+        limit: float = 60.0,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Process:
         """Return a fresh process of that interpreter, with those of the modules imported that it can have.
 
-        A template that is dead is replaced, and one that is stale. Raises `TemplateFailed` where none can be
-        made within `limit` seconds.
+        A template that is dead is replaced, and one that is stale. `meanwhile` is called while the template
+        is asked, and again where another one has to be. Raises `TemplateFailed` where none can be made
+        within `limit` seconds.
         """
         for last in (False, True):
             template = self.template(launch, modules, limit=limit)
             try:
-                return template.child()
+                return template.child(meanwhile)
             except TemplateFailed:  # it was killed; nothing has run yet
                 self._bases.discard(template)
                 self._branches.discard(template)

@@ -137,6 +137,9 @@ def make(arguments: Sequence[str]) -> TemplateApp:
     app: TemplateApp = TemplateApp.instance()
     app.initialize(["--HistoryManager.hist_file=:memory:", *arguments])
     kernel = app.kernel
+    history = kernel.shell.history_manager
+    if history is not None and str(history.hist_file) == ":memory:":
+        history.end_session = history.close = lambda: None  # its end is noted where nobody will read it
     _spare_tokens(kernel.shell.input_transformer_manager)  # a tenth as well
     kernel.shell_handlers["execute_request"] = partial(execute, kernel)
     if importlib.util.find_spec("debugpy") is not None:

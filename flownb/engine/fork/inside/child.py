@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _TURN = 0.002  #: seconds
 _PAGE = resource.getpagesize()
+_SIGNALS = tuple(map(int, signal.valid_signals()))
 
 
 class Child:
@@ -127,7 +128,7 @@ class Child:
         if self._alone():
             # nothing of the flow can run any more: nobody has to wait until the system has taken it down.
             # The guardian does that, once the owner has heard of it and let go
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             self._session.send_answer("over", {"code": status, **_used()})
             while True:
                 signal.pause()

@@ -67,12 +67,17 @@ def children_of(process: int) -> list[int]:
     try:
         for task in os.listdir(f"/proc/{process}/task"):
             with contextlib.suppress(FileNotFoundError):  # the thread has just ended, or no kernel has it
-                found += map(int, Path(f"/proc/{process}/task/{task}/children").read_bytes().split())
+                found += _numbers_in(f"/proc/{process}/task/{task}/children")
     except FileNotFoundError:
         return []
-    if not found and not Path(f"/proc/{process}/task/{process}/children").exists():
+    if not found and not os.path.exists(f"/proc/{process}/task/{process}/children"):
         return _children_by_parent(process)
     return found
+
+
+def _numbers_in(file: str) -> list[int]:
+    with open(file, "rb", buffering=0) as opened:
+        return [int(number) for number in opened.readall().split()]
 
 
 def _children_by_parent(parent: int) -> list[int]:
