@@ -32,6 +32,7 @@ PLOT = (
     "fig",
 )
 TWENTY_MB = ("print(('x' * 99 + chr(10)) * 200_000, end='')",)
+SLOW_12_MB = ("import time",) + 60 * ("time.sleep(0.1)\nprint(('x' * 99 + chr(10)) * 2_000, end='')",)
 FIFTY_MB = ("print(('x' * 99 + chr(10)) * 500_000, end='')",)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import notebooks
-from benchmarks.measuring import Row, Times, in_fresh_process, in_turn
+from benchmarks.measuring import Row, Times, in_fresh_process, in_turn, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +166,7 @@ def _recorded(rounds: int) -> Iterator[Row]:
     yield _share("a recorded run, 1 cell", notebooks.trivial(1), rounds)
     yield _share("a recorded run, 200 cells", notebooks.trivial(200), _few(rounds))
     yield _share("a recorded run, a 50 MB output", notebooks.FIFTY_MB, _few(rounds))
+    yield _written_meanwhile()
 
 
 def _store(folder: Path, cells: int | tuple[str, ...]) -> tuple[object, str]:
@@ -217,6 +218,36 @@ def _share(what: str, sources: tuple[str, ...], rounds: int) -> Row:
         )
     above = (times["ours"].median - times["bare"].median) * 1000
     return Row(what, times["ours"], "the engine alone", times["bare"], f"{above:+.1f} ms")
+
+
+def _written_meanwhile() -> Row:
+    """Measure, once, which part of a run's time goes into writing the notebook while it grows."""
+    from flownb.environments import LocalEnvironment
+    from flownb.environments.share import Share
+
+    spent: list[float] = []
+    wrote = Share.wrote
+
+    def heard(share: Share, seconds: float) -> None:
+        spent.append(seconds)
+        wrote(share, seconds)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        storage, location = _store(folder, notebooks.SLOW_12_MB)
+        nb = _document(folder)
+        Share.wrote = heard  # type: ignore[method-assign]
+        try:
+            ours, peer = in_turn(
+                lambda: timed(lambda: LocalEnvironment().execute(storage, location).raise_for_state()),
+                lambda: timed(lambda: notebooks.forked(nb, folder)),
+                1,
+            )
+        finally:
+            Share.wrote = wrote  # type: ignore[method-assign]
+    share = sum(spent) / ours.median
+    told = f"written {len(spent)} times meanwhile: {share:.1%} of it, wanted at most 5: {_met(share <= 0.05)}"
+    return Row("a recorded run of 6 s, 12 MB", ours, "the engine alone", peer, told)
 
 
 def _document(folder: Path) -> object:

@@ -8,16 +8,21 @@ has all that. The flow must not be able to tell; so nothing here touches what a 
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from . import preload
+from .execution import unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .app import TemplateApp
 
 _TIMES = 3  #: Python fits code to its work when it has run some times; most of this has loops of its own
 
@@ -54,7 +59,7 @@ class Exercises:
             self._steps, self.to_do = _again(self._steps, use), True
 
     def step(self) -> None:
-        """Make the next step, which takes a tenth of a second at most."""
+        """Make the next step, which takes a tenth of a second at most. Raises whatever that raises."""
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")  # which also keeps none from being shown later
             self.to_do = next(self._steps, self) is not self
@@ -84,6 +89,31 @@ def _again(steps: Iterator[Any], use: Callable[[], Iterator[Any]]) -> Iterator[A
     yield from steps
     for _ in range(_TIMES):
         yield from use()
+
+
+def of_kernel(app: TemplateApp) -> None:
+    """Do what the first cell would else have to wait for; nobody hears it, and nothing of it stays."""
+    kernel = app.kernel
+    content = {"code": "1", "silent": False, "store_history": False}
+    request = {"header": {"msg_id": ""}, "parent_header": {}, "metadata": {}, "content": content}
+
+    async def warm() -> None:
+        with unheard(kernel.shell):
+            for _ in range(_TIMES * 5):
+                await kernel.shell_handlers["execute_request"]("shell", [], request)
+            await kernel.do_execute("await __import__('asyncio').sleep(0)", silent=True, store_history=False)
+
+    kernel.io_loop = None
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(warm())
+    loop.close()
+    asyncio.set_event_loop(None)
+    kernel.shell.display_formatter.format(0)
+    try:
+        raise ValueError  # noqa: TRY301  # its traceback is made as a cell's would be
+    except ValueError:
+        kernel.shell.InteractiveTB.structured_traceback(*sys.exc_info())
 
 
 def of_pandas() -> Iterator[object]:

@@ -5,7 +5,6 @@ It has one thread, and keeps one run's processes forked ahead, so that a run nee
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import importlib.metadata
@@ -21,8 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import child, guardian, linux, preload, wire
-from .execution import unheard
+from . import child, exercise, guardian, linux, preload, wire
 from .exercise import Exercises
 from .pages import Pages
 from .streams import Descriptor
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from .app import TemplateApp
 
 
-_ROUNDS = 16  #: of code until Python has fitted it to what it works with
 _SHORT = 0.25  #: seconds behind a run's start after which the next one's processes are made meanwhile
 _CLOSELY = 0.05  #: seconds within which a run follows another one closely
 
@@ -110,35 +107,10 @@ def _app(arguments: list[str]) -> TemplateApp:
     # what a flow that looks at them has to cope with in a kernel as well
     sys.argv[:] = [str(launcher), "-f", "kernel.json", "--HistoryManager.hist_file=:memory:"]
     app = make(arguments)
-    _warm(app)
+    exercise.of_kernel(app)
     if linux.threads() > 1:
         raise RuntimeError(f"the kernel's start leaves threads: {preload.State.now().threads}")
     return app
-
-
-def _warm(app: TemplateApp) -> None:
-    """Do what the first cell would else have to wait for; nobody hears it, and nothing of it stays."""
-    kernel = app.kernel
-    content = {"code": "1", "silent": False, "store_history": False}
-    request = {"header": {"msg_id": ""}, "parent_header": {}, "metadata": {}, "content": content}
-
-    async def warm() -> None:
-        with unheard(kernel.shell):
-            for _ in range(_ROUNDS):
-                await kernel.shell_handlers["execute_request"]("shell", [], request)
-            await kernel.do_execute("await __import__('asyncio').sleep(0)", silent=True, store_history=False)
-
-    kernel.io_loop = None
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    loop.run_until_complete(warm())
-    loop.close()
-    asyncio.set_event_loop(None)
-    kernel.shell.display_formatter.format(0)
-    try:
-        raise ValueError  # noqa: TRY301  # its traceback is made as a cell's would be
-    except ValueError:
-        kernel.shell.InteractiveTB.structured_traceback(*sys.exc_info())
 
 
 class Template:
@@ -216,7 +188,10 @@ class Template:
         if self._spare is None:
             self._refill()
             return
-        self._exercises.step()
+        try:
+            self._exercises.step()
+        except Exception:  # noqa: BLE001  # it went well in a fork; the rest is left to the flows that need it
+            self._exercises.to_do = False
         if not self._exercises.to_do:
             gc.collect()
             gc.freeze()
