@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 START = """
-import json, os, random, select, sys, threading, warnings
+import json, os, random, select, signal, sys, threading, warnings
 import numpy as np, pandas as pd, matplotlib, matplotlib.pyplot as plt
 from IPython.core.interactiveshell import InteractiveShell
 from flownb.engine.fork.inside import exercise
@@ -100,6 +100,27 @@ def test_a_use_that_does_harm_in_a_fork_is_not_made(body: str) -> None:
     assert steps == 0
     assert told
     assert folder == "/tmp"
+
+
+def test_a_try_forgets_what_is_its_parents_and_ends_with_it() -> None:
+    forgotten, left = in_a_process(
+        "def long():\n    yield\n    threading.Event().wait()",
+        "exercise.USES = {'a': long}",
+        "out, into = os.pipe()",
+        "parent = os.fork()",
+        "if parent == 0:",
+        "    exercises = exercise.Exercises(['a'])",
+        "    exercises.try_out(lambda: os.write(into, b'forgotten'))",
+        "    os.read(out, 0); select.select([out], [], [])",
+        "    os.write(into, str(exercises.processes[0]).encode().rjust(9)); signal.pause()",
+        "forgotten = os.read(out, 9).decode(); trial = int(os.read(out, 9))",
+        "os.kill(parent, signal.SIGKILL); os.waitpid(parent, 0)",
+        "gone = os.pidfd_open(trial) if os.path.exists(f'/proc/{trial}') else None",
+        "left = gone is not None and not select.select([gone], [], [], 20)[0]",
+        "print(json.dumps([forgotten, left]))",
+    )
+    assert forgotten == "forgotten"
+    assert not left
 
 
 @pytest.fixture

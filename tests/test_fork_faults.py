@@ -59,6 +59,26 @@ def test_a_guardian_that_the_flow_has_stopped_does_its_work_all_the_same(source:
     assert len(guardians()) <= len(before) + 1
 
 
+@pytest.mark.parametrize("limits", [Limits(), Limits(timeout=1e-6)], ids=["cancelled", "out of time"])
+def test_nothing_runs_of_a_run_that_was_stopped_before_it_began(tmp_path: Path, limits: Limits) -> None:
+    assert watched("1")[0] == Ending("success")  # its template is there
+    stop, made = Stop(), tmp_path / "made"
+    if limits == Limits():
+        stop.request()
+    started = time.monotonic()
+    ending, _ = watched(f"open({str(made)!r}, 'w').close()", stop=stop, limits=limits)
+    assert (ending.how, ending.cell) == ("cancelled" if limits == Limits() else "timed out", None)
+    assert time.monotonic() - started < 1.5
+    assert not made.exists()
+
+
+def test_an_exit_that_keeps_the_kernel_lets_all_cells_run_in_their_order() -> None:
+    cells = [f"print({number})" for number in range(40)]
+    ending, watch = watched("exit(keep_kernel=True)", *cells, limits=Limits(timeout=30))
+    assert ending == Ending("success")
+    assert [watch.text(number + 1) for number in range(40)] == [f"{number}\n" for number in range(40)]
+
+
 def test_a_template_that_the_flow_has_stopped_goes_on() -> None:
     source = (
         "import os\n"

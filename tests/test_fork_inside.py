@@ -255,6 +255,19 @@ def test_a_process_says_that_it_is_over_only_where_nothing_else_of_the_flow_live
         poll(lambda run=run: not alive(run.child) and not alive(run.guardian))
 
 
+def test_a_process_that_is_over_ends_when_its_owner_lets_go_whatever_its_guardian_does(
+    base: Template,
+) -> None:
+    with base.run() as run:
+        run.cell("1")
+        assert run.leave()["by_itself"]
+        os.kill(run.guardian, signal.SIGSTOP)
+        assert alive(run.child)
+    poll(lambda: not alive(run.child))
+    os.kill(run.guardian, signal.SIGCONT)
+    poll(lambda: not alive(run.guardian))
+
+
 def test_the_next_process_is_made_when_a_short_run_is_over_or_a_long_one_goes_on(base: Template) -> None:
     with base.branch() as branch:
         with branch.run() as run:

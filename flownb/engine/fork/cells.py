@@ -85,15 +85,25 @@ class Cells:
         wanted = {"cwd": str(session.cwd), "memory": session.limits.memory, "env": env}
         self._process.send(Frame("begin", wanted))
         first = next(iter(self._following), None)
-        if first is not None and (self._secrets_behind is not None or not session.secrets):
+        if first is not None and self._may_go_along():
             self._ahead[first] = self._ask_cell(first, ahead="if well")
         request = Request("")
-        self._talk.until(request, session.start_timeout)
+        try:
+            self._talk.until(request, session.start_timeout)
+        except Stopped:
+            self._process.kill()  # the first cell must not go on as if nobody had stopped it
+            raise
         assert request.answer is not None
         said = request.answer.head
         if request.answer.kind == "refused":
             raise EnvironmentRefused(f"the flow cannot run in {session.cwd}: {said['reason']}; set `cwd`")
         self.nb.metadata["language_info"] = said["language_info"]
+
+    def _may_go_along(self) -> bool:
+        """Whether the first cell may be sent along with the beginning: nothing has to come between them."""
+        remaining = self._session.remaining
+        stopped = self._session.stop.requests or (remaining is not None and remaining <= 0)
+        return not stopped and (self._secrets_behind is not None or not self._session.secrets)
 
     def _cells(self) -> Ending:
         skip, behind = self._fold.skip_cells_with_tag, self._secrets_behind
@@ -178,7 +188,7 @@ class Cells:
         for _ in range(_AHEAD):
             cell, follower = self.nb.cells[index], self._following.get(index)
             alone = index == self._secrets_behind or not self._session.observer.follows_at_once(index, cell)
-            if follower is None or alone:
+            if follower is None or alone or self._ahead.get(follower) in self._talk.passed:
                 return
             if follower not in self._ahead:
                 when = "always" if self._may_fail(cell) else "if well"

@@ -110,7 +110,11 @@ class Template:
                     trouble = error
                 _await(self._control, _ANSWER)
                 message, descriptors = recv_control(self._control)
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, TemplateFailed) as error:
+            if trouble is not None:
+                raise trouble from error
+            if isinstance(error, TemplateFailed):
+                raise
             raise TemplateFailed("the template is gone") from error
         if "child" not in message or trouble is not None:
             for descriptor in descriptors:

@@ -9,6 +9,7 @@ import inspect
 import io
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -62,7 +63,8 @@ class Child:
             descriptors: what 1 and 2 become.
 
         """
-        pages.make_ready()
+        with suppress(Exception):  # what is told of there, a flow may have overwritten
+            pages.make_ready()
         self._pages = pages
         self._parent = parent
         self._pid = getpid()
@@ -125,14 +127,22 @@ class Child:
             stream.halt()
         with suppress(Exception):  # whatever the flow has broken that this needs: it is of use to others only
             self._pages.learn()
-        if self._alone():
-            # nothing of the flow can run any more: nobody has to wait until the system has taken it down.
-            # The guardian does that, once the owner has heard of it and let go
+        with suppress(Exception):  # the flow has broken what this needs: then it ends as any process does
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-            self._session.send_answer("over", {"code": status, **_used()})
-            while True:
-                signal.pause()
+            if self._alone():
+                self._say_that_it_is_over(status)
         _exit(status)
+
+    def _say_that_it_is_over(self, status: int) -> None:
+        """Tell the owner, and wait until it has let go.
+
+        Nothing of the flow can run any more: nobody has to wait until the system has taken it down.
+        """
+        os.kill(self._parent, signal.SIGCONT)  # the flow may have stopped it
+        wire.send_frame(self._socket, wire.Frame("over", {"code": status, **_used()}))
+        closed = select.poll()
+        closed.register(self._socket, 0)
+        closed.poll()
 
     def _alone(self) -> bool:
         """Whether this thread is all that there is of the flow; what it has left belongs to the guardian."""

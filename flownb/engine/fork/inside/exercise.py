@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import signal
 import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from . import preload
+from . import linux, preload
 from .execution import unheard
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from .app import TemplateApp
 
+_PATIENCE = 30  #: seconds that a try gets
 _TIMES = 3  #: Python fits code to its work when it has run some times; most of this has loops of its own
 
 
@@ -37,13 +39,17 @@ class Exercises:
         self._steps: Iterator[Any] = iter(())
         self.to_do = False  #: whether there is a step to be made
 
-    def try_out(self) -> None:
-        """Begin to try them, once; each in a fork. Raises `OSError` where no process is to be had."""
+    def try_out(self, forget: Callable[[], None] = lambda: None) -> None:
+        """Begin to try them, once; each in a fork, which does `forget` first.
+
+        Raises `OSError` where no process is to be had.
+        """
+        me = os.getpid()
         while self._uses:
             use = self._uses.pop()
             process = os.fork()
             if process == 0:
-                _try(use)
+                _try(use, me, forget)
             self._tried[os.pidfd_open(process)] = process, use
 
     @property
@@ -51,11 +57,20 @@ class Exercises:
         """Descriptors that are ready to be read when a try has ended."""
         return tuple(self._tried)
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The processes in which something is tried."""
+        return tuple(process for process, _ in self._tried.values())
+
     def heard(self, pidfd: int) -> None:
         """Take how a try has ended: what went well is to be done here as well."""
         process, use = self._tried.pop(pidfd)
         os.close(pidfd)
-        if os.waitpid(process, 0)[1] == 0:
+        try:
+            well = os.waitpid(process, 0)[1] == 0
+        except ChildProcessError:  # swept away by a flow's end
+            well = False
+        if well:
             self._steps, self.to_do = _again(self._steps, use), True
 
     def step(self) -> None:
@@ -71,10 +86,14 @@ class Exercises:
         self._tried.clear()
 
 
-def _try(use: Callable[[], Iterator[Any]]) -> None:
+def _try(use: Callable[[], Iterator[Any]], parent: int, forget: Callable[[], None]) -> None:
     """Make a use in this process, forked for that, and end it: well, where nothing came of it but time."""
     status = 1
     try:
+        linux.die_with(parent)
+        forget()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_PATIENCE)
         before = preload.State.now()
         exercises = Exercises(())
         exercises._steps, exercises.to_do = use(), True  # noqa: SLF001

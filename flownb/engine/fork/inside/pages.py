@@ -27,7 +27,7 @@ _PAGE = mmap.PAGESIZE
 _ROOM = 1 << 17  #: bytes of what is learned
 _COUNT = struct.Struct("=II")  # how often something was learned, how many spans there are
 _SPAN = struct.Struct("=QII")  # address, pages, whether they are written to
-_MOST_PAGES = 1 << 14  #: pages that are made ready in all, 64 MB
+_MOST_PAGES = (64 << 20) // _PAGE  #: that are made ready in all
 _MANY_FAULTS = 100  #: a run that meets more of them has something to teach
 _MOST_LESSONS = 6  #: of a template; each takes some milliseconds
 
@@ -53,7 +53,7 @@ class Pages:
     def make_ready(self) -> None:
         """Touch what earlier runs have touched, and count from now on what this run touches besides."""
         advise = _madvise()
-        for address, pages, written in self._known():
+        for address, pages, written in bounded(self._known()):
             advice = _POPULATE_WRITE if written else _POPULATE_READ
             if advise(address, pages * _PAGE, advice) == 0:
                 # read as well: where the system itself is a guest, its host learns of a page by that only.
@@ -106,7 +106,7 @@ def bounded(spans: Iterable[tuple[int, int, bool]]) -> Iterator[tuple[int, int, 
 
 def _mapped() -> Iterator[tuple[int, int, bool]]:
     """Yield the private memory of this process: start, end, and whether it may be written to."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in Path("/proc/self/maps").read_text("utf-8", "replace").splitlines():
         span, rights, *_ = line.split(maxsplit=2)
         if rights[0] == "r" and rights[3] == "p" and "[v" not in line:
             start, end = (int(number, 16) for number in span.split("-"))

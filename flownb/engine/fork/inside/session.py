@@ -98,7 +98,8 @@ class PipeSession(Session):
                 self.replied = head["parent"]
                 self.failed = message["content"]["status"] == "error"
                 self.ends = any(
-                    item.get("source") == "ask_exit" for item in message["content"].get("payload", ())
+                    item.get("source") == "ask_exit" and not item.get("keepkernel")
+                    for item in message["content"].get("payload", ())
                 )
             elif kind == "comm_open":
                 self.talks = True

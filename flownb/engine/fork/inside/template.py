@@ -132,6 +132,7 @@ class Template:
         """Say that it is ready, and serve; never returns."""
         gc.collect()
         gc.freeze()  # what is there now is never looked through again, nor copied for that, in any fork
+        self._refill_at, self._given = 0.0, 0  # a branch has those of the template that it was made from
         self._pages = Pages()
         self._exercises = Exercises(loaded)
         ready = {
@@ -202,13 +203,14 @@ class Template:
 
     def _bury(self, pidfd: int) -> None:
         """Bury a guardian, or a branch; of one that was killed, end what it has left to this process."""
-        self._refill_at = 0.0  # a run has ended, and has no use for the processor
         _, status = os.waitpid(self._guardians.pop(pidfd), 0)
         os.close(pidfd)
-        if os.waitstatus_to_exitcode(status) != 0:
+        if os.waitstatus_to_exitcode(status) == 0:
+            self._refill_at = 0.0  # a run has ended, and has no use for the processor
+        else:
             # guardians that a killed branch has left go on with their runs
             branches = {branch.pid for branch in self._branches.values()}
-            spared = {*self._guardians.values(), *branches}
+            spared = {*self._guardians.values(), *branches, *self._exercises.processes}
             linux.sweep(
                 frozenset(spared | {each for each in linux.children() if linux.name_of(each) == GUARDIAN})
             )
@@ -226,7 +228,7 @@ class Template:
         with contextlib.suppress(OSError):
             self._spare = self._fork()
             if self._given > 1:  # there will be more
-                self._exercises.try_out()
+                self._exercises.try_out(self._forget_all)
 
     def _give(self) -> None:
         """Give the spare away, and have another one made.
@@ -283,6 +285,10 @@ class Template:
         try:
             born, (pidfd,) = wire.recv_control(news)
         except EOFError:
+            for each in descriptors:
+                os.close(each.read)
+            run.close()
+            guard.close()
             raise OSError("the process that was forked ended at once") from None
         finally:
             news.close()
@@ -319,6 +325,10 @@ class Template:
             guardian.guard(process, pidfd, guard, self._owner)
         finally:
             os._exit(1)
+
+    def _forget_all(self) -> None:
+        self._forget()
+        os.close(self._owner)
 
     def _forget(self) -> None:
         """Close what belongs to the template only; for a fork of it."""
