@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
+_WARM_UP = 4  #: times that what is quick is done first
+
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 PANDAS = (
@@ -76,18 +78,24 @@ def forked(nb: NotebookNode, folder: Path | None = None, output: Path | None = N
     and at the end.
     """
     from flownb.engine import execute
-    from flownb.engine.saver import Saver
+    from flownb.engine.observe import Observer
 
     kept: list[NotebookNode] = []
 
-    class Keep(Saver):
-        def notebook_started(self, nb: NotebookNode) -> None:
-            kept.append(nb)
-            super().notebook_started(nb)
+    def keep(nb: NotebookNode) -> None:
+        kept.append(nb)
+        started(nb)
 
-    saver = Keep(None if output is None else str(output))
-    ending = execute(nb, engine="flownb", cwd=folder or Path.cwd(), observer=saver)
-    saver.write(kept[0])
+    observer: Any = Observer()
+    if output is not None:
+        from flownb.engine.saver import Saver  # which imports papermill
+
+        observer = Saver(str(output))
+    started = observer.notebook_started
+    observer.notebook_started = keep
+    ending = execute(nb, engine="flownb", cwd=folder or Path.cwd(), observer=observer)
+    if output is not None:
+        observer.write(kept[0])
     if ending.engine != "flownb" or ending.how != "success":
         raise RuntimeError(f"that was no run to be measured: {ending}")
     return kept[0]
@@ -109,9 +117,14 @@ def embedded(nb: NotebookNode) -> NotebookNode:
 
 
 def alternating(act: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
-    """Do all of it once to warm up, then in turn, so that a machine that slows down slows all."""
+    """Do all of it to warm up, then in turn, so that a machine that slows down slows all."""
     for each in act.values():
-        each()
+        began = time.perf_counter()
+        for _ in range(_WARM_UP):
+            each()
+            if time.perf_counter() - began > 1:
+                break
+    time.sleep(1)  # what a template does behind its second run has its time
     seconds: dict[str, list[float]] = {name: [] for name in act}
     for _ in range(rounds):
         for name, each in act.items():

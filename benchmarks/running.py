@@ -64,8 +64,8 @@ def _notebook(
 ) -> Iterator[Row]:
     """Measure a notebook, by the engine alone and by each peer: nothing is written by any of them.
 
-    Then beside papermill as it is used, where the executed notebook is to be a file. What is wanted was told
-    of such runs, as each of papermill's cells takes longer for that.
+    Then, where a factor is wanted, beside papermill as it is used: the executed notebook is to be a file.
+    That factor was told of such runs, as each of papermill's cells takes longer for that.
     """
     nb = notebooks.notebook(sources)
     act: dict[str, Callable[[], object]] = {
@@ -86,6 +86,8 @@ def _notebook(
         wants[HERE] += f"; {each:.2f} ms a cell, wanted at most {cell_ms:g}: {_met(each <= cell_ms)}"
     for peer, seconds in times.items():
         yield Row(what, ours, peer, seconds, wants.get(peer, _times_quicker(ours, seconds, None)))
+    if quicker is None:
+        return
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.ipynb")
         saved = notebooks.alternating(
