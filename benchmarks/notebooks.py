@@ -117,7 +117,10 @@ def embedded(nb: NotebookNode) -> NotebookNode:
 
 
 def alternating(act: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
-    """Do all of it to warm up, then in turn, so that a machine that slows down slows all."""
+    """Do all of it to warm up, then in turn, so that a machine that slows down slows all.
+
+    What is quick is done several times first, what takes a second once.
+    """
     for each in act.values():
         began = time.perf_counter()
         for _ in range(_WARM_UP):

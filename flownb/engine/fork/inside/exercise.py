@@ -1,6 +1,6 @@
 """First uses, made in a template: what they cost is paid once, and not by each run.
 
-The first table shown, or the first plot drawn, takes its library two or three times as long as the second:
+The first table shown takes its library up to three times as long as the second, a first plot somewhat longer:
 caches are filled, modules imported at that moment, and Python fits the code to what it works with. A fork
 has all that. The flow must not be able to tell; so nothing here touches what a library keeps for its user
 (options, random numbers, open figures), and it is tried in a fork before it is done in the template.
@@ -74,7 +74,7 @@ class Exercises:
             self._steps, self.to_do = _again(self._steps, use), True
 
     def step(self) -> None:
-        """Make the next step, which takes a tenth of a second at most. Raises whatever that raises."""
+        """Make the next step, which takes about a tenth of a second at most. Raises whatever that raises."""
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")  # which also keeps none from being shown later
             self.to_do = next(self._steps, self) is not self
