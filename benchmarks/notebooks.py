@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat.v4 as v4
 
-from benchmarks.measuring import Times
+from benchmarks.measuring import Times, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from nbformat import NotebookNode
 
-_WARM_UP = 4  #: times that what is quick is done first
+_WARM_UP = 5  #: times more that what is quick is done first
+_SETTLING = 2.0  #: seconds
+_QUICK = 0.5  #: seconds that it takes at most
+_OFTEN = 5  #: times that it is done in each round
+_PAUSE = 0.1  #: seconds
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -119,19 +123,27 @@ def embedded(nb: NotebookNode) -> NotebookNode:
 def alternating(act: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
     """Do all of it to warm up, then in turn, so that a machine that slows down slows all.
 
-    What is quick is done several times first, what takes a second once.
+    What takes a second is done twice first. What is quick is done more often first, and several times in
+    each round: of milliseconds, a few are no measure. Before each there is a pause, as there is between the
+    runs of people; runs without one are the benchmark `engine`'s.
     """
-    for each in act.values():
-        began = time.perf_counter()
-        for _ in range(_WARM_UP):
-            each()
-            if time.perf_counter() - began > 1:
-                break
-    time.sleep(1)  # what a template does behind its second run has its time
+    quick = {name: each for name, each in act.items() if _is_quick(each)}
+    time.sleep(_SETTLING)  # what a template does behind its second run has its time
+    for _ in range(_WARM_UP):
+        for each in quick.values():
+            _timed_later(each)
     seconds: dict[str, list[float]] = {name: [] for name in act}
     for _ in range(rounds):
-        for name, each in act.items():
-            start = time.perf_counter()
-            each()
-            seconds[name].append(time.perf_counter() - start)
+        for acts in (act, *[quick] * (_OFTEN - 1)):
+            for name, each in acts.items():
+                seconds[name].append(_timed_later(each))
     return {name: Times(tuple(found)) for name, found in seconds.items()}
+
+
+def _is_quick(act: Callable[[], object]) -> bool:
+    return min(_timed_later(act), _timed_later(act)) < _QUICK
+
+
+def _timed_later(act: Callable[[], object]) -> float:
+    time.sleep(_PAUSE)
+    return timed(act)

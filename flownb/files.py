@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+_SURROGATES = "backslashreplace"
+"""A lone surrogate, which UTF-8 cannot hold, becomes the six characters with which JSON writes it."""
+
 _TEXTS = ("application/javascript", "image/svg+xml")
 
 
@@ -33,15 +36,17 @@ def write_atomic(
     content is there still, and nothing else. What is not `durable` is not waited for until it is on the
     disk: when the machine goes down within the next moments, it may be lost or empty.
     """
-    data = content if isinstance(content, bytes) else notebook_bytes(content)
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
     try:
         try:
-            with temporary.open("xb") as file:
-                file.write(data)
+            with temporary.open("x", encoding="utf-8", errors=_SURROGATES, newline="\n") as file:
+                if isinstance(content, bytes):
+                    file.buffer.write(content)
+                else:
+                    _put_notebook(content, file.write)
+                file.flush()
                 if durable:
-                    file.flush()
                     os.fsync(file.fileno())
             with contextlib.suppress(FileNotFoundError):
                 temporary.chmod(target.stat().st_mode & 0o7777)
@@ -56,10 +61,13 @@ def write_atomic(
 def notebook_bytes(notebook: Mapping[str, Any]) -> bytes:
     """Return a notebook as Jupyter saves it: sorted keys, sources and texts as lists of lines."""
     pieces: list[str] = []
-    _put(_lines(notebook), "\n", pieces.append)
-    pieces.append("\n")
-    # a lone surrogate, which UTF-8 cannot hold, becomes the six characters with which JSON writes it
-    return "".join(pieces).encode("utf-8", "backslashreplace")
+    _put_notebook(notebook, pieces.append)
+    return "".join(pieces).encode("utf-8", _SURROGATES)
+
+
+def _put_notebook(notebook: Mapping[str, Any], put: Callable[[str], object]) -> None:
+    _put(_lines(notebook), "\n", put)
+    put("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ def _put(value: Any, margin: str, put: Callable[[str], object]) -> None:
         put(f"{margin}]")
     elif isinstance(value, _Text) and value.text:
         put(f"[{inner}")
-        put(_encoded_lines(value.text, f",{inner}"))
+        _put_lines(value.text, f",{inner}", put)
         put(f"{margin}]")
     elif isinstance(value, _Text):
         put("[]")
@@ -126,15 +134,31 @@ def _put(value: Any, margin: str, put: Callable[[str], object]) -> None:
         put(_encoded(value))
 
 
-def _encoded_lines(text: str, between: str) -> str:
-    """Return the lines of a text, each as a JSON string, with `between` between them."""
-    if len(text) < _LONG or any(character in text for character in _NOT_AT_ONCE):
-        return between.join(map(_encoded, text.splitlines(keepends=True)))
-    # every backslash with an n is the end of a line now
-    return _encoded(text).replace("\\n", f'\\n"{between}"', text.count("\n", 0, -1))
+def _put_lines(text: str, between: str, put: Callable[[str], object]) -> None:
+    """Write the lines of a text, each as a JSON string, with `between` between them."""
+    if len(text) < _LONG or any(character in text for character in _OTHER_ENDS):
+        put(between.join(map(_encoded, text.splitlines(keepends=True))))
+        return
+    # a part at once for each character that has to be escaped, and is there: quicker than line by line;
+    # part by part, as each large text would be new memory
+    put('"')
+    for start in range(0, len(text), _PART):
+        part = text[start : start + _PART]
+        last = start + _PART >= len(text) and part.endswith("\n")
+        for character, escaped in _ESCAPES.items():
+            if character in part:
+                part = part.replace(character, escaped)
+        put(part.removesuffix("\n" if last else "").replace("\n", f'\\n"{between}"'))
+    put('\\n"' if text.endswith("\n") else '"')
 
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 _LONG = 10_000  #: characters; shorter texts are not worth looking through
-#: other ends of lines, and what JSON escapes with the character that is looked for
-_NOT_AT_ONCE = ("\\", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
+_PART = 1 << 18  #: characters
+_OTHER_ENDS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"  #: of lines, for `splitlines`
+#: what JSON escapes of the rest, but for the end of a line; the backslash first, as the others bring some
+_ESCAPES = {
+    character: _encoded(character)[1:-1]
+    for character in ("\\", '"', *map(chr, range(0x20)))
+    if character not in ("\n", *_OTHER_ENDS)
+}

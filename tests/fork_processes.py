@@ -13,6 +13,9 @@ import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from polling import poll
+
+from flownb.engine.fork.fold import message_of
 from flownb.engine.fork.inside import boot, wire
 
 if TYPE_CHECKING:
@@ -46,10 +49,14 @@ class Template:
         theirs.close()
         return Template(ours, said(ours))
 
-    def run(self, **begin: Any) -> Run:
+    def run(self, *, idle: bool = False, **begin: Any) -> Run:
+        """Begin a run; `idle`: in a process that has nothing more to do while it waits."""
         wire.send_control(self.control, {"child": True})
         heard(self.control)
         message, descriptors = wire.recv_control(self.control)
+        if idle:
+            looks = [-1.0, used(message["child"])]
+            poll(lambda: looks[-1] == looks[-2] or looks.append(used(message["child"])), interval=0.1)
         return Run(message, descriptors, {"cwd": tempfile.gettempdir(), **begin})
 
 
@@ -134,7 +141,7 @@ class Run:
         name = self.send(code)
         cell = Cell()
         while frame := self.frame():
-            kind, content = frame.head["msg_type"], frame.json()
+            kind, content = frame.head["msg_type"], message_of(frame)["content"]
             if kind == "execute_reply":
                 assert frame.head["parent"] == name
                 cell.reply = content
@@ -152,9 +159,16 @@ class Run:
         """Wait for the guardian's word on the end."""
         return {"by_itself": False, **said(self.guard)["ended"]}
 
+    def let_leave(self) -> None:
+        """Tell it that nothing follows, before it has done what it was asked."""
+        wire.send_frame(self.socket, wire.Frame("leave", {"ahead": True}))
+
     def leave(self) -> dict[str, Any]:
         """Have it end, and return how: by its own word where it is alone, else by the guardian's."""
         wire.send_frame(self.socket, wire.Frame("leave"))
+        return self.left()
+
+    def left(self) -> dict[str, Any]:
         while frame := self.frame():
             if frame.kind == "over":
                 return {"by_itself": True, "signal": None, **frame.head}
@@ -169,6 +183,12 @@ class Cell:
         self.text = ""
         self.streams: list[tuple[str, str]] = []
         self.kinds: list[str] = []
+
+
+def used(process: int) -> float:
+    """Return the ticks of processor time that a process has taken."""
+    with open(f"/proc/{process}/stat", "rb") as file:
+        return sum(map(int, file.read().rpartition(b")")[2].split()[11:13]))
 
 
 def alive(process: int) -> bool:

@@ -222,6 +222,13 @@ def test_flows_have_the_same_content_exactly_when_their_digests_are_equal(old: F
     assert diff.same == (not diff.changes)
 
 
+def test_of_steps_that_are_equal_each_is_renamed_for_itself() -> None:
+    old, new = (Flow("a", steps=tuple(Step(name, "x = 1") for name in names)) for names in ("aa", "bc"))
+    kinds = [(change.kind, change.name) for change in compare(old, new).changes]
+    assert kinds.count(("renamed", "a")) == 2
+    assert not {"added", "removed"} & {kind for kind, _ in kinds}
+
+
 @given(FLOWS, FLOWS)
 def test_what_was_added_one_way_was_removed_the_other_way(old: Flow, new: Flow) -> None:
     def names(diff: FlowDiff, kind: str) -> list[tuple[str, str]]:

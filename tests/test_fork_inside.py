@@ -14,6 +14,8 @@ import pytest
 from fork_processes import Template, alive, template
 from polling import poll
 
+from flownb.engine.fork.fold import message_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,9 +61,41 @@ def test_a_line_is_heard_while_the_cell_goes_on(base: Template) -> None:
             frame = run.frame()
             assert frame is not None
             if frame.head["msg_type"] == "stream":
-                text += frame.json()["text"]
+                text += message_of(frame)["content"]["text"]
         run.signal("KILL")
         assert run.ended()["signal"] == "SIGKILL"
+
+
+def test_a_process_that_knows_that_nothing_follows_ends_by_itself(base: Template) -> None:
+    with base.run() as run:
+        run.send("6 * 7")
+        run.let_leave()
+        kinds = []
+        while (frame := run.frame()) and frame.kind != "over":
+            kinds.append(frame.head["msg_type"])
+        assert kinds[-2:] == ["execute_result", "execute_reply"]
+        assert frame is not None
+        assert frame.head["code"] == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["1 / 0", "from comm import create_comm; talk = create_comm(target_name='x')"],
+    ids=["one is passed", "there are comms"],
+)
+def test_it_does_not_end_by_itself_where_the_owner_may_have_to_say_something(
+    base: Template, code: str
+) -> None:
+    with base.run() as run:
+        run.send(code)
+        passed = run.send("print('early')", ahead="if well")
+        run.let_leave()
+        while (frame := run.frame()) and frame.kind != "passed":
+            pass
+        assert frame is not None
+        assert frame.head["msg_id"] == passed
+        assert run.cell("print('later')").text == "later\n"
+        assert run.leave()["by_itself"]
 
 
 @pytest.mark.parametrize(
@@ -299,19 +333,6 @@ def test_a_killed_template_takes_no_run_with_it(base: Template) -> None:
     with base.run() as run:  # the base has heard of it, and goes on
         assert run.cell("1").reply is not None
         run.leave()
-
-
-def test_a_spare_that_was_killed_is_not_given_away(base: Template) -> None:
-    with base.branch() as branch:
-        with branch.run() as first:
-            first.leave()
-        spares = poll(lambda: _spares(branch.pid))
-        for process in spares:
-            os.kill(process, signal.SIGKILL)
-        poll(lambda: not any(map(alive, spares)))
-        with branch.run() as run:
-            assert run.cell("1").reply is not None
-            run.leave()
 
 
 def _spares(template_pid: int) -> list[int]:

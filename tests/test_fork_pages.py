@@ -127,7 +127,7 @@ def faults(run: Run) -> int:
 def test_runs_meet_few_pages_that_are_not_ready(base: Template) -> None:
     counts = []
     for _ in range(4):
-        with base.run() as run:
+        with base.run(idle=True) as run:
             before = faults(run)
             run.cell("import json, fractions, colorsys\nstr(json.loads('[1, 2]'))")
             counts.append(faults(run) - before)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from polling import poll
 
+from flownb.engine.fork.fold import message_of
 from flownb.engine.fork.inside.wire import Frame
 from flownb.engine.fork.interpreter import Launch
 from flownb.engine.fork.run import launch_for
@@ -56,6 +57,12 @@ def replied(frame: Frame) -> bool:
     return frame.head.get("msg_type") == "execute_reply"
 
 
+def text_of(frames: list[Frame]) -> str:
+    """Return what is printed in all the frames."""
+    streams = (message_of(frame) for frame in frames if frame.head.get("msg_type") == "stream")
+    return "".join(message["content"]["text"] for message in streams)
+
+
 def ended(process: Process) -> None:
     until = time.monotonic() + 20
     while process.ended is None:
@@ -68,14 +75,13 @@ def test_it_executes_and_what_it_says_comes_before_its_reply(process: Process) -
     frames = heard(process, replied)
     kinds = [frame.head["msg_type"] for frame in frames]
     assert kinds[-2:] == ["execute_result", "execute_reply"]
-    text = "".join(frame.json()["text"] for frame in frames if frame.head["msg_type"] == "stream")
-    assert text == "one\ntwo\n"
+    assert text_of(frames) == "one\ntwo\n"
 
 
 def test_a_frame_larger_than_any_buffer_goes_both_ways(process: Process) -> None:
     execute(process, f"big = {'x' * 3_000_000!r}\nprint(big)")
     frames = heard(process, replied)
-    assert sum(len(f.json()["text"]) for f in frames if f.head["msg_type"] == "stream") == 3_000_001
+    assert len(text_of(frames)) == 3_000_001
 
 
 @pytest.mark.parametrize(
@@ -100,8 +106,7 @@ def test_what_a_busy_process_does_not_read_is_read_for_it(process: Process) -> N
         came = list(process.wait(0.05))
         frames += came
         printed += sum(len(text) for _, text in ([] if came else process.printed()))
-    said = sum(len(f.json()["text"]) for f in frames if f.head.get("msg_type") == "stream")
-    assert printed + said == 30_000_000
+    assert printed + len(text_of(frames)) == 30_000_000
     assert printed > 20_000_000
 
 

@@ -6,12 +6,17 @@ import os
 import signal
 import sys
 import time
+from functools import partial
+from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fork_processes import alive
 from polling import poll
 
+from flownb.engine.fork.inside.linux import children_of
+from flownb.engine.fork.inside.wire import Frame
 from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
 from flownb.engine.fork.run import launch_for
 from flownb.engine.fork.template import Template, TemplateFailed
@@ -104,6 +109,69 @@ def test_a_template_is_made_once_and_again_when_it_was_killed(own: Templates) ->
     assert second is not first
     assert second.alive
     assert not first.alive
+
+
+@pytest.fixture
+def ahead(own: Templates) -> int:
+    """Return the number of a process that a template has sent beforehand."""
+    first = own.child(launch())
+    first.close()
+    guardians = partial(children_of, own.template(launch()).about["pid"])
+    return poll(lambda: set(chain.from_iterable(map(children_of, guardians()))) - {first.pid}).pop()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("expected", [False, True])
+def test_the_process_that_was_made_beforehand_is_the_next_one(
+    own: Templates, ahead: int, expected: bool
+) -> None:
+    if expected:
+        poll(lambda: own.expect() or own.template(launch()).has_one)
+    process = own.child(launch())
+    assert process.pid == ahead
+    process.send(Frame("begin", {"cwd": "/"}))
+    assert poll(lambda: list(process.wait(0.1)))[0].kind == "begun"
+    process.close()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("expected", [False, True])
+def test_a_process_made_beforehand_that_was_killed_is_not_used(
+    own: Templates, ahead: int, expected: bool
+) -> None:
+    if expected:
+        poll(lambda: own.expect() or own.template(launch()).has_one)
+    os.kill(ahead, signal.SIGKILL)
+    poll(lambda: not alive(ahead))
+    process = own.child(launch())
+    assert process.pid != ahead
+    assert process.alive
+    process.close()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("first", [False, True])
+def test_trouble_meanwhile_leaves_nothing_for_the_next(own: Templates, first: bool) -> None:
+    def trouble() -> None:
+        raise OSError("no luck")
+
+    if not first:
+        own.child(launch()).close()
+        poll(lambda: own.expect() or own.template(launch()).has_one)
+    with pytest.raises(OSError, match="no luck"):
+        own.child(launch(), meanwhile=trouble)
+    poll(lambda: own.expect() or own.template(launch()).has_one)  # there is another one, not that
+    process = own.child(launch())
+    assert process.alive
+    process.close()
+
+
+@pytest.mark.kernel
+def test_a_template_that_is_closed_ends_what_it_has_sent_beforehand(own: Templates, ahead: int) -> None:
+    poll(lambda: own.expect() or own.template(launch()).has_one)
+    own.close()
+    poll(lambda: not alive(ahead))
+    own.expect()  # of a closed one nothing comes
 
 
 @pytest.mark.kernel

@@ -12,6 +12,8 @@ from typing import Any
 
 import nbformat
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flownb.errors import RecordError
 from flownb.files import notebook_bytes
@@ -201,6 +203,18 @@ def test_a_notebook_is_written_as_jupyter_saves_it(tmp_path: Path) -> None:
     assert made["cells"][1]["source"] == "x = 1\ny = 2"
 
 
+PIECES = ["a" * 60, "\n", "\\", '"', "\t", "\x01", "\x00", "é", "\x7f", "\r", "\x1d", "\u2028", "\\n", '"\n']
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1), st.integers(1, 300_000), st.booleans())
+def test_large_texts_are_written_as_small_ones_are(pieces: list[str], size: int, ends: bool) -> None:
+    """The text is written in parts, and not line by line, where it is large."""
+    whole = "".join(pieces)
+    text = (whole * (size // len(whole) + 1))[:size] + "\n" * ends
+    made = notebook(code("a") | {"source": text})
+    assert json.loads(notebook_bytes(made))["cells"][1]["source"] == text.splitlines(keepends=True)
+
+
 def test_a_lone_surrogate_does_not_spoil_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x.ipynb"
     write_atomic(path, notebook(code("a") | {"source": "s = '\ud800ä'"}))
@@ -244,15 +258,14 @@ def test_a_reader_never_sees_a_torn_file_though_the_writer_is_killed(tmp_path: P
     path = tmp_path / "x.ipynb"
     path.write_bytes(b"0" * 500_000)
     writer = (
-        "import itertools, sys; from pathlib import Path; from flownb.runs.files import write_atomic\n"
+        "import itertools, sys; from pathlib import Path; from flownb.files import write_atomic\n"
         "for n in itertools.count():\n"
         f"    write_atomic(Path({str(path)!r}), str(n % 10).encode() * 500_000); print(n, flush=True)"
     )
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", writer], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        for _ in range(10):
-            process.stdout.readline()
+        assert all(process.stdout.readline() for _ in range(10))
         process.kill()
         process.communicate()
         content = path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,10 @@ def execute(
         Exception: what the observer or `tick` raised; the kernel is gone by then.
 
     """
+    if engine == FORKING and "flownb.engine.fork.templates" in sys.modules:
+        from flownb.engine.fork.templates import templates
+
+        templates().expect()  # it wakes up while the rest is made ready
     session = Session(cwd=cwd, limits=limits, engine=engine, env=dict(env or {}))
     if secrets is not None:
         session = replace(session, secrets=secrets)

@@ -186,17 +186,21 @@ def _declaration(parameter: Parameter, *, hidden: bool) -> str:
 
 def _steps(old: Sequence[Step], new: Sequence[Step]) -> Iterator[Change]:
     found = [*_matched(old, new, key=_name_of)]
-    removed = [before for kind, before, _ in found if kind == "removed" and before is not None]
-    added = [after for kind, _, after in found if kind == "added" and after is not None]
+    # by their places: two steps may be equal
+    removed = {
+        at: before for at, (_, before, after) in enumerate(found) if before is not None and after is None
+    }
+    added = {at: after for at, (_, before, after) in enumerate(found) if before is None and after is not None}
     renamed = dict(_renamed(removed, added, alone=len(old) == len(new) == 1))
-    for kind, before, after in found:
+    for at, (kind, before, after) in enumerate(found):
         if before is None and after is not None:
-            if after not in renamed.values():
+            if at not in renamed.values():
                 yield Change("step", after.name, kind, _size(after.source), new=after.source)
         elif before is not None and after is None:
-            if (now := renamed.get(before)) is None:
+            if at not in renamed:
                 yield Change("step", before.name, kind, _size(before.source), old=before.source)
             else:
+                now = added[renamed[at]]
                 facts = [now.name, *_step_facts(before, now)]
                 yield Change("step", before.name, "renamed", ", ".join(facts), before.source, now.source)
         elif before is not None and after is not None:
@@ -206,14 +210,16 @@ def _steps(old: Sequence[Step], new: Sequence[Step]) -> Iterator[Change]:
                 yield Change("step", after.name, "changed", ", ".join(facts), before.source, after.source)
 
 
-def _renamed(removed: list[Step], added: list[Step], *, alone: bool) -> Iterator[tuple[Step, Step]]:
-    """Pair steps that have only another name now: the same source, or the only step of each flow."""
-    left = list(added)
-    for before in removed:
-        for after in left:
+def _renamed(
+    removed: Mapping[int, Step], added: Mapping[int, Step], *, alone: bool
+) -> Iterator[tuple[int, int]]:
+    """Pair the places of steps that have only another name now: the same source, or the only one of each."""
+    left = dict(added)
+    for at, before in removed.items():
+        for to, after in left.items():
             if before.source == after.source or alone:
-                yield before, after
-                left.remove(after)
+                yield at, to
+                del left[to]
                 break
 
 

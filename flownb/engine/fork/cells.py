@@ -48,9 +48,9 @@ class Cells:
         self._count = 1  # what the next cell's execution has for a number
         # index of each cell that runs -> that of the next
         self._following = _following(self.nb, fold.skip_cells_with_tag)
-        self._ahead: dict[int, str] = {}  # index of a cell that was sent ahead -> name of the request
+        self._ahead: dict[int | None, str] = {}  # index of a cell that was sent ahead -> name of the request
         self._secrets_behind = secrets_after(self.nb, fold.skip_cells_with_tag)
-        self._kills = _out_of_memory_kills()
+        self._kills: int | None = None  # for want of memory, before the first cell ran
 
     def run(self, env: dict[str, str | None]) -> Ending:
         """Execute all cells, and end the process; nothing of it lives when this returns.
@@ -87,6 +87,7 @@ class Cells:
         first = next(iter(self._following), None)
         if first is not None and self._may_go_along():
             self._ahead[first] = self._ask_cell(first, ahead="if well")
+        self._kills = _out_of_memory_kills()
         request = Request("")
         try:
             self._talk.until(request, session.start_timeout)
@@ -188,7 +189,10 @@ class Cells:
         for _ in range(_AHEAD):
             cell, follower = self.nb.cells[index], self._following.get(index)
             alone = index == self._secrets_behind or not self._session.observer.follows_at_once(index, cell)
-            if follower is None or alone or self._ahead.get(follower) in self._talk.passed:
+            if alone or self._ahead.get(follower) in self._talk.passed:
+                return
+            if follower is None:
+                self._talk.let_leave()
                 return
             if follower not in self._ahead:
                 when = "always" if self._may_fail(cell) else "if well"

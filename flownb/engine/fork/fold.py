@@ -83,6 +83,9 @@ class Fold(Folding):
 def message_of(frame: Frame) -> dict[str, Any]:
     """Return a message as a kernel's client would receive it."""
     head = frame.head
+    if "stream" in head:  # what was printed comes as it is, not as JSON
+        text = str(frame.buffers[0], "utf-8", "replace")
+        return _message("stream", {"name": head["stream"], "text": text}, head["parent"])
     message = _message(head["msg_type"], frame.json(), head["parent"])
     message["metadata"] = head.get("metadata", {})
     message["buffers"] = [memoryview(buffer) for buffer in frame.buffers]

@@ -24,6 +24,7 @@ from flownb.engine.fork.inside.wire import (
     Incoming,
     packets,
     read_pipe,
+    readable,
     receive,
     recv_control,
     send_control,
@@ -80,6 +81,11 @@ class Process:
             self._poll.register(descriptor, select.POLLIN)
         self._much = False  # came from a descriptor when it was last read
         self._waits = False  # for room to send
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return not readable(self._pidfd)
 
     # what is said to it
 

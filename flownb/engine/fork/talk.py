@@ -73,6 +73,7 @@ class Talk:
         self._name = secrets.token_hex(8)  # what the names of this run's requests begin with
         self._asked = 0
         self.passed: set[str] = set()  #: requests that the process has not done: they came too early
+        self._let_leave = False  # whether the process knows already that nothing follows
         self._killed = False  # for having closed the socket by which it is heard
         self._frames: deque[Frame] = deque()  # that have come, and were not heard yet
         now = time.monotonic()
@@ -202,6 +203,16 @@ class Talk:
 
     # the end of the process
 
+    def let_leave(self) -> None:
+        """Tell the process, while it is at work, that nothing follows what it was asked.
+
+        It ends by itself then, without being told again, unless there is something that has to be heard
+        first.
+        """
+        if not self._let_leave:
+            self._let_leave = True
+            self._process.send(Frame("leave", {"ahead": True}))
+
     def leave(self, *, by_itself: bool) -> None:
         """Let the process end, so that its exit handlers are called; less patiently where it was stopped."""
         self._process.send(Frame("leave"))
@@ -210,7 +221,10 @@ class Talk:
             left = until - time.monotonic()
             if left <= 0:
                 break
-            for frame in self._process.wait(min(left, _HELP)):
+            if not self._frames:
+                self._frames.extend(self._process.wait(min(left, _HELP)))
+            while self._frames:
+                frame = self._frames.popleft()
                 if frame.kind == "over":
                     self._process.over(frame)
             self._process.printed()  # nobody shows it, but who prints must not wait for ever

@@ -15,11 +15,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from flownb.engine.ending import death, exit_status
 from flownb.engine.fork.inside.boot import command
-from flownb.engine.fork.inside.wire import pair, recv_control, send_control
+from flownb.engine.fork.inside.wire import Frame, pair, readable, recv_control, send_control
 from flownb.engine.fork.process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flownb.engine.fork.interpreter import Launch
 
@@ -43,6 +43,7 @@ class Template:
         self._control = control
         self._process = process
         self._turn = threading.Lock()
+        self._ahead: Process | None = None  # that it has sent beforehand
 
     @classmethod
     def start(cls, launch: Launch, limit: float) -> Template:
@@ -96,31 +97,80 @@ class Template:
     def child(self, meanwhile: Callable[[], object] = lambda: None) -> Process:
         """Return a fresh process that waits for what it is to run, and do something until it is there.
 
-        Raises `TemplateFailed`, and what `meanwhile` raises.
+        The template sends one beforehand where it has the time. Raises `TemplateFailed`, and what
+        `meanwhile` raises.
         """
-        trouble: BaseException | None = None
-        try:
-            with self._turn:
-                with contextlib.suppress(OSError):  # it may be gone, which the next line tells
-                    os.kill(self.about["pid"], signal.SIGCONT)  # a flow may have stopped it
-                send_control(self._control, {"child": True})
-                try:
-                    meanwhile()
-                except BaseException as error:  # noqa: BLE001  # raised below: the answer is not to be left
-                    trouble = error
-                _await(self._control, _ANSWER)
-                message, descriptors = recv_control(self._control)
-        except (EOFError, OSError, TemplateFailed) as error:
-            if trouble is not None:
-                raise trouble from error
-            if isinstance(error, TemplateFailed):
+        with self._turn:
+            ahead = self._ready_ahead()
+            self._ahead = None
+            if ahead is None:
+                self._ask()
+            try:
+                meanwhile()
+            except BaseException:
+                with contextlib.suppress(TemplateFailed):  # what is asked for is not to be left for the next
+                    self._taken(ahead).close()
                 raise
-            raise TemplateFailed("the template is gone") from error
-        if "child" not in message or trouble is not None:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        if trouble is not None:
-            raise trouble
+            return self._taken(ahead)
+
+    def expect(self) -> None:
+        """Have a process that was sent beforehand wake up: somebody is about to take it.
+
+        Some of a millisecond goes by until it is awake, and what it needs in the processor's caches.
+        """
+        if self._turn.acquire(blocking=False):
+            try:
+                with contextlib.suppress(TemplateFailed):  # told to who takes one
+                    self._ahead = self._ready_ahead()
+            finally:
+                self._turn.release()
+
+    @property
+    def has_one(self) -> bool:
+        """Whether a process was sent beforehand that was expected, and not taken yet."""
+        return self._ahead is not None
+
+    def _ready_ahead(self) -> Process | None:
+        """Return the process that was sent beforehand, awake; None where there is none."""
+        if self._ahead is None:
+            with _as_failure():
+                if not readable(self._control.fileno()):
+                    return None
+            self._ahead = self._received()
+            self._ahead.send(Frame("wake"))
+        if self._ahead.alive:
+            return self._ahead
+        self._ahead.close()
+        self._ahead = None
+        self._ask()
+        return None
+
+    def _taken(self, ahead: Process | None) -> Process:
+        """Return the process, after the template was told that it is taken; or the one that was asked for."""
+        if ahead is None:
+            return self._answer()
+        try:
+            self._ask()  # not before: what the template does then is for the next
+        except TemplateFailed:
+            ahead.close()
+            raise
+        return ahead
+
+    def _ask(self) -> None:
+        """Say that a process is taken: the one that was sent beforehand, or one that it is to send now."""
+        with _as_failure():
+            send_control(self._control, {"child": True})
+
+    def _answer(self) -> Process:
+        with contextlib.suppress(OSError):  # it may be gone, which the next line tells
+            os.kill(self.about["pid"], signal.SIGCONT)  # a flow may have stopped it
+        with _as_failure():
+            _await(self._control, _ANSWER)
+        return self._received()
+
+    def _received(self) -> Process:
+        with _as_failure():
+            message, descriptors = recv_control(self._control)
         if "child" not in message:
             raise TemplateFailed(str(message.get("failed", "the template did not fork")))
         return Process(message["child"], descriptors)
@@ -138,7 +188,7 @@ class Template:
     def close(self) -> None:
         """End it; its runs go on."""
         with self._turn:
-            self._control.close()
+            self._let_go()
         if self._process is not None:
             try:
                 self._process.wait(1.0)
@@ -146,11 +196,26 @@ class Template:
                 self._process.kill()
                 self._process.wait()
 
+    def _let_go(self) -> None:
+        self._control.close()
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
     def abandon(self) -> None:
         """Forget it, in a forked copy of the process that it belongs to."""
-        self._control.close()
+        self._let_go()
         if self._process is not None:
             self._process.returncode = 0  # it is no child of this process, which cannot ask how it ended
+
+
+@contextlib.contextmanager
+def _as_failure() -> Iterator[None]:
+    """Have the socket's errors say that the template is gone; a closed one's are values of no use."""
+    try:
+        yield
+    except (EOFError, OSError, ValueError) as error:
+        raise TemplateFailed("the template is gone") from error
 
 
 def _above_standard(sock: socket.socket) -> socket.socket:

@@ -32,6 +32,12 @@ class Templates:
     def __init__(self) -> None:
         self._bases = Shelf()
         self._branches = Shelf()
+        self._last: Template | None = None  # that gave a process
+
+    def expect(self) -> None:
+        """Have the template that gave a process last expect that another one is wanted soon."""
+        if self._last is not None:
+            self._last.expect()
 
     def child(
         self,
@@ -49,6 +55,7 @@ class Templates:
         """
         for last in (False, True):
             template = self.template(launch, modules, limit=limit)
+            self._last = template
             try:
                 return template.child(meanwhile)
             except TemplateFailed:  # it was killed; nothing has run yet

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _TURN = 0.002  #: seconds
+_IDLE = 0.02  #: seconds; who has waited so long for its run has time for what makes that quicker
 _PAGE = resource.getpagesize()
 _SIGNALS = tuple(map(int, signal.valid_signals()))
 
@@ -63,8 +64,6 @@ class Child:
             descriptors: what 1 and 2 become.
 
         """
-        with suppress(Exception):  # what is told of there, a flow may have overwritten
-            pages.make_ready()
         self._pages = pages
         self._parent = parent
         self._pid = getpid()
@@ -92,7 +91,7 @@ class Child:
         """Do what a cell does while nobody waits: all that is done once in a process is done then."""
         self._kernel.io_loop = IOLoop.current()
         with unheard(self._kernel.shell):
-            await self._kernel.do_execute("1", silent=False, store_history=False)
+            await self._kernel.do_execute("1", silent=True, store_history=False)
 
     def _wake_on_signals(self) -> None:
         """Have a signal end the loop's wait: else what its handler wants waits for the next timer."""
@@ -117,6 +116,8 @@ class Child:
         status = 0
         try:
             _limit_memory(None)  # of what the flow was not to take
+            aliases = self._kernel.shell.alias_manager
+            aliases.clear_aliases = aliases.init_aliases = lambda: None  # IPython's end makes them anew
             threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # as the interpreter's own end
             atexit._run_exitfuncs()  # noqa: SLF001
             _flush_files()
@@ -151,20 +152,25 @@ class Child:
         )
 
     async def _serve(self) -> None:
+        if not wire.readable(self._socket.fileno(), _IDLE):
+            with suppress(Exception):  # what is told of there, a flow may have overwritten
+                self._pages.make_ready()
         self._reading = self._socket.fileno()
         self._loop.add_reader(self._reading, self._receive)
         while True:
             frame = await self._next()
             if frame is None:
                 _exit(0)  # the owner is gone
-            if frame.kind == "begin":
+            if frame.kind == "wake":
+                await self._warm()
+            elif frame.kind == "begin":
                 self._begin(frame.head)
             elif frame.kind == "request":
                 if self._may_follow(frame.head.get("ahead")):
                     await self._request(frame)
                 else:
                     self._session.send_answer("passed", {"msg_id": frame.head["msg_id"]})
-            elif frame.kind == "leave":
+            elif frame.kind == "leave" and not (frame.head.get("ahead") and self._must_be_heard):
                 return
 
     async def _next(self) -> wire.Frame | None:
@@ -207,9 +213,14 @@ class Child:
         """
         session = self._session
         self._passing = ahead is not None and (
-            self._passing or session.talks or session.ends or (session.failed and ahead != "always")
+            self._must_be_heard or session.ends or (session.failed and ahead != "always")
         )
         return not self._passing
+
+    @property
+    def _must_be_heard(self) -> bool:
+        """Whether the owner may have to say something to what it was sent, before anything else is done."""
+        return self._passing or self._session.talks
 
     def _begin(self, wanted: dict[str, Any]) -> None:
         try:

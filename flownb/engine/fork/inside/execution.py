@@ -11,7 +11,7 @@ from ipykernel.jsonutil import json_clean
 from .streams import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ipykernel.ipkernel import IPythonKernel
     from IPython.core.interactiveshell import InteractiveShell
@@ -21,7 +21,7 @@ async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], reques
     """Execute a cell in the kernel's shell and reply to the request."""
     content = request["content"]
     silent = content.get("silent", False)
-    with _transformed_once(kernel.shell):
+    with _transformed_once(kernel.shell, content["code"]):
         reply = await kernel.do_execute(
             content["code"],
             silent,
@@ -39,15 +39,17 @@ async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], reques
 
 
 @contextmanager
-def _transformed_once(shell: InteractiveShell) -> Iterator[None]:
-    """Have the cell's source transformed once; ipykernel does it, and then IPython again."""
-    known: dict[str, str] = {}
-    transform = shell.transform_cell
+def _transformed_once(shell: InteractiveShell, cell: str) -> Iterator[None]:
+    """Have a cell's source transformed once; ipykernel does it, and then IPython again."""
+    transform: Callable[[str], str] = shell.transform_cell
+    transformed: list[str] = []
 
     def once(source: str) -> str:
-        if source not in known:
-            known[source] = transform(source)
-        return known[source]
+        if source != cell:  # code that the cell has executed
+            return transform(source)
+        if not transformed:
+            transformed.append(transform(source))
+        return transformed[0]
 
     shell.transform_cell = once  # hides the method
     try:

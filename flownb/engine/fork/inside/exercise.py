@@ -53,6 +53,11 @@ class Exercises:
             self._tried[os.pidfd_open(process)] = process, use
 
     @property
+    def pending(self) -> bool:
+        """Whether something is being tried, or to be done."""
+        return self.to_do or bool(self._tried)
+
+    @property
     def watched(self) -> tuple[int, ...]:
         """Descriptors that are ready to be read when a try has ended."""
         return tuple(self._tried)
@@ -160,24 +165,5 @@ def of_pandas() -> Iterator[object]:
     yield table.to_csv(io.StringIO())
 
 
-def of_pyplot() -> Iterator[object]:
-    """Draw a figure, without pyplot, which would keep it, and make of it what a notebook shows."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    lines, bars = figure.subplots(1, 2)
-    yield lines.plot([1, 3, 2, 4], label="line")
-    lines.scatter([1, 2, 3], [3, 2, 1])
-    lines.set_title("title")
-    lines.set_xlabel("x")
-    yield lines.legend()
-    bars.bar(["a", "b"], [1, 2])
-    yield bars.hist([1, 2, 2, 3])
-    figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
-    yield figure
-
-
-USES: Mapping[str, Callable[[], Iterator[object]]] = {"pandas": of_pandas, "matplotlib.pyplot": of_pyplot}
+USES: Mapping[str, Callable[[], Iterator[object]]] = {"pandas": of_pandas}
 """By the module whose import asks for it."""

@@ -43,7 +43,7 @@ class Pages:
     def __init__(self) -> None:
         """Begin with nothing known, for the memory that this process has now."""
         self._shared = mmap.mmap(-1, _ROOM)
-        self._faults = 0
+        self._faults: int | None = None  # met until all was ready; None: nothing was made ready
         self.look_again()
 
     def look_again(self) -> None:
@@ -63,9 +63,13 @@ class Pages:
         self._faults = _faults()
 
     def learn(self) -> None:
-        """Keep what this run has touched for those after it, where much of that was not ready."""
+        """Keep what this run has touched for those after it, where much of that was not ready.
+
+        Nothing is learned of a run for which nothing was made ready, but for the first.
+        """
         lessons, _ = _COUNT.unpack_from(self._shared)
-        if lessons >= _MOST_LESSONS or _faults() - self._faults < _MANY_FAULTS:
+        before = self._faults if self._faults is not None or lessons else 0
+        if lessons >= _MOST_LESSONS or before is None or _faults() - before < _MANY_FAULTS:
             return
         spans = sorted([*self._known(), *_touched(self._mapped)])
         kept = list(bounded(joined(spans)))

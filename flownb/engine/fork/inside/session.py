@@ -106,11 +106,13 @@ class PipeSession(Session):
         return message
 
     def send_stream(self, name: str, text: str, parent: str) -> None:
-        """Send what was written to `stdout` or `stderr`; the quick way for what comes most often."""
-        content = self.pack({"name": name, "text": text})
+        """Send what was written to `stdout` or `stderr`; the quick way for what comes most often.
+
+        The text goes as it is, not as JSON: there may be much of it.
+        """
         head = {"channel": "iopub", "msg_type": "stream", "msg_id": self._next(), "parent": parent}
         with self._sending:
-            self._put(wire.Frame("message", head, content))
+            self._put(wire.Frame("message", {**head, "stream": name}, buffers=[_in_utf8(text)]))
 
     def flush_streams(self) -> None:
         """Send what the flow has written so far, whatever it has put in the place of `sys.stdout` since."""
@@ -142,6 +144,10 @@ def packed(content: Any) -> bytes:
         text = _encoded(content)
     except (TypeError, ValueError):
         return bytes(json_packer(content))  # cleans it, and warns
+    return _in_utf8(text)
+
+
+def _in_utf8(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -54,7 +54,7 @@ class Spare:
     @property
     def alive(self) -> bool:
         """Whether the process that is to run something is there."""
-        return not select.select([self.pidfd], [], [], 0)[0]
+        return not wire.readable(self.pidfd)
 
     def close(self) -> None:
         """Let go of it; where nobody else has the ends, the processes end."""
@@ -124,7 +124,8 @@ class Template:
         self._exercises: Exercises
         self._given = 0  # processes, so far
         self._spare: Spare | None = None
-        self._refill_at = 0.0  # when there is to be a spare again, as `time.monotonic` has it
+        self._sent_ahead: float | None = None  # when one was made that the owner has, and has not used yet
+        self._refill_at = math.inf  # when there is to be a spare, as `time.monotonic` has it
         self._guardians: dict[int, int] = {}  # pidfd -> process
         self._branches: dict[int, Branch] = {}  # descriptor of its news -> branch
 
@@ -132,7 +133,8 @@ class Template:
         """Say that it is ready, and serve; never returns."""
         gc.collect()
         gc.freeze()  # what is there now is never looked through again, nor copied for that, in any fork
-        self._refill_at, self._given = 0.0, 0  # a branch has those of the template that it was made from
+        # a branch has those of the template that it was made from
+        self._refill_at, self._given, self._sent_ahead = math.inf, 0, None
         self._pages = Pages()
         self._exercises = Exercises(loaded)
         ready = {
@@ -181,7 +183,7 @@ class Template:
         """Return the milliseconds until there is something to do that nobody has asked for; None: nothing."""
         if self._spare is not None:
             return 0 if self._exercises.to_do else None
-        if self._refill_at == math.inf:
+        if self._sent_ahead is not None or self._refill_at == math.inf:
             return None
         return max(0, math.ceil((self._refill_at - time.monotonic()) * 1000))
 
@@ -229,17 +231,25 @@ class Template:
             self._spare = self._fork()
             if self._given > 1:  # there will be more
                 self._exercises.try_out(self._forget_all)
+            if not self._exercises.pending:
+                spare, self._spare = self._spare, None
+                self._send(spare)
+                self._sent_ahead = spare.made
 
     def _give(self) -> None:
-        """Give the spare away, and have another one made.
+        """Give a process away, unless the owner has got it beforehand, and have another one made.
 
         That is done at once where runs follow each other closely. Else it waits for the end of a short run,
         from which it would take a processor away.
         """
         spare, self._spare = self._spare, None
+        made, self._sent_ahead = self._sent_ahead, None
         now = time.monotonic()
-        closely = spare is None or now - spare.made < _CLOSELY
-        self._refill_at = now if closely else now + _SHORT
+        since = spare.made if spare is not None else made
+        self._refill_at = now if since is None or now - since < _CLOSELY else now + _SHORT
+        self._given += 1
+        if made is not None:
+            return
         if spare is not None and not spare.alive:
             spare.close()
             spare = None
@@ -248,11 +258,14 @@ class Template:
         except OSError as error:
             wire.send_control(self._control, {"failed": f"no process can be forked: {error}"})
             return
+        self._send(spare)
+
+    def _send(self, spare: Spare) -> None:
+        """Send the owner a run's process, and let go of it."""
         ends = [spare.run.fileno(), spare.guard.fileno()]
         ends += [each.read for each in spare.descriptors] + [spare.pidfd, spare.guardian_pidfd]
         try:
             wire.send_control(self._control, {"child": spare.child, "guardian": spare.guardian}, ends)
-            self._given += 1
         finally:
             spare.close()
 

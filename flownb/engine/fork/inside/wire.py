@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass, field
-from select import POLLOUT, poll
+from select import POLLIN, POLLOUT, poll
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -158,9 +158,16 @@ def _frame(data: memoryview) -> Frame:
     at += content_size
     buffers = []
     for size in _sizes(data, 0, count):
-        buffers.append(bytes(data[at : at + size]))
+        buffers.append(data[at : at + size])  # not copied: it may be large
         at += size
     return Frame(kind, head, content, buffers)
+
+
+def readable(descriptor: int, seconds: float = 0) -> bool:
+    """Whether a descriptor can be read within so many seconds; a pidfd: whether its process has ended."""
+    ready = poll()
+    ready.register(descriptor, POLLIN)
+    return bool(ready.poll(seconds * 1000))
 
 
 def receive(sock: socket.socket) -> bytes:
