@@ -109,37 +109,41 @@ class _own_temporary_folder:  # noqa: N801  # a context manager
 
 def _memory() -> Iterator[str]:
     """Compare what runs that are at work at the same time take, pandas imported: proportional set size."""
-    own, together = _held_by("flownb")
-    kernel, _ = _held_by("papermill")
-    yield f"memory of {_AT_ONCE} runs at once with pandas, each (proportional set size)"
-    yield f"    flownb: the run's own process                  {own:.1f} MB"
-    yield f"    flownb: with a share of templates and guards   {together:.1f} MB"
-    yield f"    a cold kernel                                  {kernel:.1f} MB"
-    for what, size in (("the run's own process", own), ("with its share of the rest", together)):
+    own, few = _held_by("flownb", _AT_ONCE)
+    _, many = _held_by("flownb", 2 * _AT_ONCE)
+    kernel, _ = _held_by("papermill", _AT_ONCE)
+    yield "memory of runs at work with pandas, each (proportional set size)"
+    yield f"    a cold kernel, {_AT_ONCE} at once: {kernel:.1f} MB"
+    for what, size in (
+        (f"a run's own process, {_AT_ONCE} at once", own),
+        (f"all that a further run adds, from {_AT_ONCE} to {2 * _AT_ONCE}", (many - few) / _AT_ONCE),
+        (f"with its share of templates and the rest, {_AT_ONCE} at once", few / _AT_ONCE),
+        (f"with its share of templates and the rest, {2 * _AT_ONCE} at once", many / (2 * _AT_ONCE)),
+    ):
         share = size / kernel
         told = "met" if share < 0.5 else "NOT MET"
-        yield f"    {what}: {share:.2f} of a kernel's, wanted less than 0.5: {told}"
+        yield f"    {what}: {size:.1f} MB, {share:.2f} of a kernel's, wanted less than 0.5: {told}"
 
 
-def _held_by(engine: str) -> tuple[float, float]:
-    """Return the MB that the process of one of several runs takes; and with its part of what serves all."""
+def _held_by(engine: str, at_once: int) -> tuple[float, float]:
+    """Return the MB that the process of one of so many runs takes; and all of them, with what serves them."""
     act = notebooks.forked if engine == "flownb" else notebooks.papermill
     with tempfile.TemporaryDirectory() as ready:
         before = set() if engine == "flownb" else set(_descendants(os.getpid()))
         act(notebooks.notebook((_WORK,)))  # the template is there, with what it preloads
         nb = notebooks.notebook((_WORK, f"ready = {ready!r}", _HOLD))
-        runs = [threading.Thread(target=act, args=(nb,)) for _ in range(_AT_ONCE)]
+        runs = [threading.Thread(target=act, args=(nb,)) for _ in range(at_once)]
         for run in runs:
             run.start()
         limit = time.monotonic() + 120
-        while len(os.listdir(ready)) < _AT_ONCE and time.monotonic() < limit:
+        while len(os.listdir(ready)) < at_once and time.monotonic() < limit:
             time.sleep(0.02)
         own = [_proportional(int(pid)) for pid in os.listdir(ready)]
         together = [_proportional(pid) for pid in set(_descendants(os.getpid())) - before]
         Path(ready, "go").touch()
         for run in runs:
             run.join()
-    return sum(own) / _AT_ONCE, sum(together) / _AT_ONCE
+    return sum(own) / at_once, sum(together)
 
 
 def _proportional(pid: int) -> float:

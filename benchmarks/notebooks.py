@@ -23,7 +23,7 @@ _WARM_UP = 5  #: times more that what is quick is done first
 _SETTLING = 2.0  #: seconds
 _QUICK = 0.5  #: seconds that it takes at most
 _OFTEN = 5  #: times that it is done in each round
-_PAUSE = 0.1  #: seconds
+_PAUSE = 0.2  #: seconds
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fork_processes import Template, template
+from fork_processes import Template, alive, template
 from polling import poll
+
+from flownb.engine.fork.inside.linux import children_of, name_of
+from flownb.engine.fork.inside.template import GUARDIAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,3 +147,19 @@ def test_a_template_that_is_used_again_makes_the_first_uses(pandas: Template) ->
     with pandas.run() as run:
         assert run.cell("import pandas as pd; print(pd.get_option('display.max_rows'))").text == "60\n"
         run.leave()
+
+
+def test_a_try_ends_with_its_template(pandas: Template) -> None:
+    base = int(Path(f"/proc/{pandas.pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+    def tries() -> list[int]:
+        below = (pid for pid in children_of(pandas.pid) if name_of(pid) != GUARDIAN)
+        return [pid for pid in below if alive(pid)]
+
+    for _ in range(2):
+        with pandas.run() as run:
+            run.leave()
+    poll(tries, interval=0.001)
+    assert pandas.pid in children_of(base)
+    pandas.control.close()
+    poll(lambda: not children_of(base))

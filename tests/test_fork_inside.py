@@ -15,6 +15,7 @@ from fork_processes import Template, alive, template
 from polling import poll
 
 from flownb.engine.fork.fold import message_of
+from flownb.engine.fork.inside import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,28 @@ def test_a_process_that_knows_that_nothing_follows_ends_by_itself(base: Template
         assert kinds[-2:] == ["execute_result", "execute_reply"]
         assert frame is not None
         assert frame.head["code"] == 0
+
+
+def test_one_that_is_not_alone_waits_until_it_is_let_go(base: Template, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    code = f"""
+        import atexit, pathlib, subprocess
+        sleeper = subprocess.Popen(["sleep", "60"])
+        atexit.register(pathlib.Path({str(left)!r}).touch)
+        """
+    with base.run() as run:
+        run.send(code)
+        run.let_leave()
+        poll(left.exists)
+        assert not wire.readable(run.pidfd, 0.3)  # what it has taken can still be seen
+        end = run.leave()
+    assert (end["by_itself"], end["code"]) == (False, 0)
+
+
+def test_exit_handlers_are_called_though_the_flow_has_broken_the_shell(base: Template) -> None:
+    with base.run() as run:
+        run.cell("import atexit, os; atexit.register(os.write, 1, b'x')\nget_ipython().alias_manager = None")
+        assert run.leave()["code"] == 0
 
 
 @pytest.mark.parametrize(

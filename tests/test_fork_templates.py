@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -16,7 +17,7 @@ from fork_processes import alive
 from polling import poll
 
 from flownb.engine.fork.inside.linux import children_of
-from flownb.engine.fork.inside.wire import Frame
+from flownb.engine.fork.inside.wire import Frame, readable
 from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
 from flownb.engine.fork.run import launch_for
 from flownb.engine.fork.template import Template, TemplateFailed
@@ -111,6 +112,10 @@ def test_a_template_is_made_once_and_again_when_it_was_killed(own: Templates) ->
     assert not first.alive
 
 
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 @pytest.fixture
 def ahead(own: Templates) -> int:
     """Return the number of a process that a template has sent beforehand."""
@@ -164,6 +169,27 @@ def test_trouble_meanwhile_leaves_nothing_for_the_next(own: Templates, first: bo
     process = own.child(launch())
     assert process.alive
     process.close()
+
+
+@pytest.mark.kernel
+def test_one_that_could_not_be_taken_over_is_made_up_for(own: Templates, ahead: int) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    poll(lambda: readable(own.template(launch())._control.fileno()))
+    before = descriptors()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, limits[1]))
+    try:
+        own.expect()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert descriptors() == before
+    poll(lambda: not alive(ahead))
+    for _ in range(2):
+        process = own.child(launch())
+        assert process.alive
+        process.close()
+    assert descriptors() == before
+    poll(lambda: own.expect() or own.template(launch()).has_one)
 
 
 @pytest.mark.kernel

@@ -84,10 +84,10 @@ class Cells:
         session = self._session
         wanted = {"cwd": str(session.cwd), "memory": session.limits.memory, "env": env}
         self._process.send(Frame("begin", wanted))
+        self._kills = _out_of_memory_kills()
         first = next(iter(self._following), None)
         if first is not None and self._may_go_along():
             self._ahead[first] = self._ask_cell(first, ahead="if well")
-        self._kills = _out_of_memory_kills()
         request = Request("")
         try:
             self._talk.until(request, session.start_timeout)
@@ -228,9 +228,12 @@ class Cells:
         said: list[str] = []
 
         def hear(frame: Frame) -> None:
-            message = message_of(frame)
-            if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
-                said.append(message["content"]["text"])
+            try:
+                message = message_of(frame)
+                if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+                    said.append(message["content"]["text"])
+            except (LookupError, RecursionError, TypeError, ValueError):
+                self._process.reject()  # the flow has sent that
 
         def printed(name: str, text: str) -> None:
             if name == "stdout":

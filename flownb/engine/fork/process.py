@@ -60,8 +60,13 @@ class Process:
     """A forked child that runs cells, and its guardian. Always to be let go with `close`."""
 
     def __init__(self, pid: int, descriptors: list[int]) -> None:
-        """Take over what the template gave: sockets of run and guardian, pipes of 1 and 2, pidfds of both."""
+        """Take over what the template gave: sockets of run and guardian, pipes of 1 and 2, pidfds of both.
+
+        Raises `ValueError` and `OSError`, and then takes nothing over, where this process has no room for
+        that many descriptors.
+        """
         run, guard, out, err, self._pidfd, self._guardian = descriptors
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # before anything is taken over
         self.pid = pid
         self.ended: Ended | None = None  #: set once the process and all that it started are gone
         self.deaf_since: float | None = None  #: when it closed the socket by which it is heard
@@ -75,7 +80,6 @@ class Process:
         self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in self._pipes}
         self._incoming = Incoming()
         self._outgoing: deque[list[memoryview]] = deque()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.poll()
         for descriptor in (run, guard, self._pidfd, self._wake):
             self._poll.register(descriptor, select.POLLIN)

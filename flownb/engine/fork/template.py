@@ -104,7 +104,7 @@ class Template:
             ahead = self._ready_ahead()
             self._ahead = None
             if ahead is None:
-                self._ask()
+                self._tell("child")  # the template is to send one now
             try:
                 meanwhile()
             except BaseException:
@@ -136,13 +136,17 @@ class Template:
             with _as_failure():
                 if not readable(self._control.fileno()):
                     return None
-            self._ahead = self._received()
+            try:
+                self._ahead = self._received()
+            except TemplateFailed:
+                self._tell("taken")  # it is lost
+                raise
             self._ahead.send(Frame("wake"))
         if self._ahead.alive:
             return self._ahead
         self._ahead.close()
         self._ahead = None
-        self._ask()
+        self._tell("taken")
         return None
 
     def _taken(self, ahead: Process | None) -> Process:
@@ -150,16 +154,15 @@ class Template:
         if ahead is None:
             return self._answer()
         try:
-            self._ask()  # not before: what the template does then is for the next
+            self._tell("taken")  # not before: what the template does then is for the next
         except TemplateFailed:
             ahead.close()
             raise
         return ahead
 
-    def _ask(self) -> None:
-        """Say that a process is taken: the one that was sent beforehand, or one that it is to send now."""
+    def _tell(self, what: str) -> None:
         with _as_failure():
-            send_control(self._control, {"child": True})
+            send_control(self._control, {what: True})
 
     def _answer(self) -> Process:
         with contextlib.suppress(OSError):  # it may be gone, which the next line tells
@@ -173,7 +176,13 @@ class Template:
             message, descriptors = recv_control(self._control)
         if "child" not in message:
             raise TemplateFailed(str(message.get("failed", "the template did not fork")))
-        return Process(message["child"], descriptors)
+        try:
+            return Process(message["child"], descriptors)
+        except (OSError, ValueError) as error:  # this process may have no more of them
+            for descriptor in descriptors:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+            raise TemplateFailed(f"its process cannot be taken over: {error}") from error
 
     @property
     def alive(self) -> bool:

@@ -141,7 +141,8 @@ def make(arguments: Sequence[str]) -> TemplateApp:
     if history is not None and str(history.hist_file) == ":memory:":
         # its end is noted where nobody will read it, and the system takes its memory
         history.end_session = history.close = lambda: None
-        history._finalizer.detach()  # noqa: SLF001
+        if hasattr(history, "_finalizer"):  # since IPython 9
+            history._finalizer.detach()  # noqa: SLF001
     _spare_tokens(kernel.shell.input_transformer_manager)  # a tenth as well
     kernel.shell_handlers["execute_request"] = partial(execute, kernel)
     if importlib.util.find_spec("debugpy") is not None:

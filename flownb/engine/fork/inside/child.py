@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _TURN = 0.002  #: seconds
+_LONG = 600.0  #: seconds
 _IDLE = 0.02  #: seconds; who has waited so long for its run has time for what makes that quicker
 _PAGE = resource.getpagesize()
 _SIGNALS = tuple(map(int, signal.valid_signals()))
@@ -73,6 +74,7 @@ class Child:
         self._incoming = wire.Incoming()
         self._room = bytearray(wire.ROOM)  # had now: a flow may leave no memory
         self._frames: deque[wire.Frame | None] = deque()
+        self._let_go = False  # whether the owner has heard all, and waits for the end
         self._passing = False  # of what was sent ahead nothing is done, until the owner has heard why
         self._arrived: asyncio.Future[None] | None = None
         _reseed()
@@ -114,10 +116,11 @@ class Child:
     def _leave(self) -> NoReturn:
         """End as an interpreter does, less the taking apart of all objects, which takes long for nothing."""
         status = 0
-        try:
-            _limit_memory(None)  # of what the flow was not to take
+        with suppress(Exception):  # the flow has broken it
             aliases = self._kernel.shell.alias_manager
             aliases.clear_aliases = aliases.init_aliases = lambda: None  # IPython's end makes them anew
+        try:
+            _limit_memory(None)  # of what the flow was not to take
             threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # as the interpreter's own end
             atexit._run_exitfuncs()  # noqa: SLF001
             _flush_files()
@@ -132,6 +135,8 @@ class Child:
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             if self._alone():
                 self._say_that_it_is_over(status)
+            elif not self._let_go:
+                wire.readable(self._socket.fileno(), _LONG)  # who measures it is not done yet
         _exit(status)
 
     def _say_that_it_is_over(self, status: int) -> None:
@@ -171,6 +176,7 @@ class Child:
                 else:
                     self._session.send_answer("passed", {"msg_id": frame.head["msg_id"]})
             elif frame.kind == "leave" and not (frame.head.get("ahead") and self._must_be_heard):
+                self._let_go = "ahead" not in frame.head
                 return
 
     async def _next(self) -> wire.Frame | None:

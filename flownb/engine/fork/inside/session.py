@@ -112,7 +112,7 @@ class PipeSession(Session):
         """
         head = {"channel": "iopub", "msg_type": "stream", "msg_id": self._next(), "parent": parent}
         with self._sending:
-            self._put(wire.Frame("message", {**head, "stream": name}, buffers=[_in_utf8(text)]))
+            self._put(wire.Frame("message", {**head, "stream": str(name)}, buffers=[_in_utf8(text)]))
 
     def flush_streams(self) -> None:
         """Send what the flow has written so far, whatever it has put in the place of `sys.stdout` since."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _SHORT = 0.25  #: seconds behind a run's start after which the next one's processes are made meanwhile
 _CLOSELY = 0.05  #: seconds within which a run follows another one closely
 
+_UNDER_WAY = 1.0  #: seconds after which what was sent has arrived
+
 GUARDIAN = "flownb-guardian"
 """The name by which a guardian's process is known, in a list of processes as well."""
 
@@ -204,22 +206,26 @@ class Template:
             self._refill()
 
     def _bury(self, pidfd: int) -> None:
-        """Bury a guardian, or a branch; of one that was killed, end what it has left to this process."""
+        """Bury a guardian, or a branch, and end what it has left to this process."""
         _, status = os.waitpid(self._guardians.pop(pidfd), 0)
         os.close(pidfd)
-        if os.waitstatus_to_exitcode(status) == 0:
+        if os.waitstatus_to_exitcode(status) == 0 and self._refill_at != math.inf:
             self._refill_at = 0.0  # a run has ended, and has no use for the processor
-        else:
-            # guardians that a killed branch has left go on with their runs
-            branches = {branch.pid for branch in self._branches.values()}
-            spared = {*self._guardians.values(), *branches, *self._exercises.processes}
-            linux.sweep(
-                frozenset(spared | {each for each in linux.children() if linux.name_of(each) == GUARDIAN})
-            )
+        branches = {branch.pid for branch in self._branches.values()}
+        own = {*self._guardians.values(), *branches, *self._exercises.processes}
+        others = set(linux.children()) - own
+        for process in others:  # they were a branch's
+            if linux.name_of(process) == GUARDIAN:
+                self._guardians[os.pidfd_open(process)] = process  # its run goes on
+                own.add(process)
+        if others - own:
+            linux.sweep(frozenset(own))
 
     def _obey(self, message: dict[str, Any], descriptors: list[int]) -> None:
         if "child" in message:
             self._give()
+        elif "taken" in message:
+            self._taken()
         elif "branch" in message:
             self._branch(list(message["branch"]), {}, descriptors[0])
 
@@ -236,20 +242,17 @@ class Template:
                 self._send(spare)
                 self._sent_ahead = spare.made
 
-    def _give(self) -> None:
-        """Give a process away, unless the owner has got it beforehand, and have another one made.
-
-        That is done at once where runs follow each other closely. Else it waits for the end of a short run,
-        from which it would take a processor away.
-        """
-        spare, self._spare = self._spare, None
+    def _taken(self) -> None:
+        """Hear that the process that was sent beforehand is used, or of no use."""
         made, self._sent_ahead = self._sent_ahead, None
-        now = time.monotonic()
-        since = spare.made if spare is not None else made
-        self._refill_at = now if since is None or now - since < _CLOSELY else now + _SHORT
-        self._given += 1
-        if made is not None:
-            return
+        self._plan_refill(made)
+
+    def _give(self) -> None:
+        """Give a process away, at once: the owner has none, or none that it knows of."""
+        spare, self._spare = self._spare, None
+        if self._sent_ahead is None or time.monotonic() - self._sent_ahead > _UNDER_WAY:
+            self._sent_ahead = None  # it was lost
+            self._plan_refill(None if spare is None else spare.made)
         if spare is not None and not spare.alive:
             spare.close()
             spare = None
@@ -259,6 +262,16 @@ class Template:
             wire.send_control(self._control, {"failed": f"no process can be forked: {error}"})
             return
         self._send(spare)
+
+    def _plan_refill(self, made: float | None) -> None:
+        """Have another process made, now that one is used that was made at that time; None: just now.
+
+        That is done at once where runs follow each other closely. Else it waits for the end of a short run,
+        from which it would take a processor away.
+        """
+        now = time.monotonic()
+        self._refill_at = now if made is None or now - made < _CLOSELY else now + _SHORT
+        self._given += 1
 
     def _send(self, spare: Spare) -> None:
         """Send the owner a run's process, and let go of it."""
