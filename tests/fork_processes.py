@@ -51,7 +51,8 @@ class Template:
 
     def run(self, *, idle: bool = False, **begin: Any) -> Run:
         """Begin a run; `idle`: in a process that has nothing more to do while it waits."""
-        wire.send_control(self.control, {"child": True})
+        ahead = wire.readable(self.control.fileno())  # then that is the answer
+        wire.send_control(self.control, {"taken" if ahead else "child": True})
         heard(self.control)
         message, descriptors = wire.recv_control(self.control)
         if idle:

@@ -51,7 +51,9 @@ def seen():
 
 def in_a_process(*lines: str) -> Any:
     code = "\n".join((START, *lines))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100
+    )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     return json.loads(done.stdout)
@@ -110,14 +112,13 @@ def test_a_try_forgets_what_is_its_parents_and_ends_with_it() -> None:
     forgotten, left = in_a_process(
         "def long():\n    yield\n    threading.Event().wait()",
         "exercise.USES = {'a': long}",
-        "out, into = os.pipe()",
+        "out, into = os.pipe(); told, tell = os.pipe()",
         "parent = os.fork()",
         "if parent == 0:",
         "    exercises = exercise.Exercises(['a'])",
         "    exercises.try_out(lambda: os.write(into, b'forgotten'))",
-        "    os.read(out, 0); select.select([out], [], [])",
-        "    os.write(into, str(exercises.processes[0]).encode().rjust(9)); signal.pause()",
-        "forgotten = os.read(out, 9).decode(); trial = int(os.read(out, 9))",
+        "    os.write(tell, str(exercises.processes[0]).encode()); signal.pause()",
+        "forgotten = os.read(out, 9).decode(); trial = int(os.read(told, 9))",
         "os.kill(parent, signal.SIGKILL); os.waitpid(parent, 0)",
         "gone = os.pidfd_open(trial) if os.path.exists(f'/proc/{trial}') else None",
         "left = gone is not None and not select.select([gone], [], [], 20)[0]",
@@ -156,10 +157,12 @@ def test_a_try_ends_with_its_template(pandas: Template) -> None:
         below = (pid for pid in children_of(pandas.pid) if name_of(pid) != GUARDIAN)
         return [pid for pid in below if alive(pid)]
 
-    for _ in range(2):
+    def tried() -> list[int]:
         with pandas.run() as run:
             run.leave()
-    poll(tries, interval=0.001)
+        return tries()
+
+    poll(tried, interval=0.001)
     assert pandas.pid in children_of(base)
     pandas.control.close()
     poll(lambda: not children_of(base))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -113,6 +114,7 @@ def test_a_template_is_made_once_and_again_when_it_was_killed(own: Templates) ->
 
 
 def descriptors() -> int:
+    gc.collect()  # what earlier tests have left
     return len(os.listdir("/proc/self/fd"))
 
 
@@ -174,14 +176,18 @@ def test_trouble_meanwhile_leaves_nothing_for_the_next(own: Templates, first: bo
 @pytest.mark.kernel
 def test_one_that_could_not_be_taken_over_is_made_up_for(own: Templates, ahead: int) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = max(map(int, os.listdir("/proc/self/fd")))
     poll(lambda: readable(own.template(launch())._control.fileno()))
     before = descriptors()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, limits[1]))
+    last, filled = max(map(int, os.listdir("/proc/self/fd"))), [os.dup(0)]
+    while filled[-1] < last:
+        filled.append(os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filled[-1] + 4, limits[1]))  # there is room for three
     try:
         own.expect()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in filled:
+            os.close(descriptor)
     assert descriptors() == before
     poll(lambda: not alive(ahead))
     for _ in range(2):

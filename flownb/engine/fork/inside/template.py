@@ -245,10 +245,12 @@ class Template:
     def _taken(self) -> None:
         """Hear that the process that was sent beforehand is used, or of no use."""
         made, self._sent_ahead = self._sent_ahead, None
+        self._given += 1
         self._plan_refill(made)
 
     def _give(self) -> None:
         """Give a process away, at once: the owner has none, or none that it knows of."""
+        self._given += 1
         spare, self._spare = self._spare, None
         if self._sent_ahead is None or time.monotonic() - self._sent_ahead > _UNDER_WAY:
             self._sent_ahead = None  # it was lost
@@ -271,7 +273,6 @@ class Template:
         """
         now = time.monotonic()
         self._refill_at = now if made is None or now - made < _CLOSELY else now + _SHORT
-        self._given += 1
 
     def _send(self, spare: Spare) -> None:
         """Send the owner a run's process, and let go of it."""
