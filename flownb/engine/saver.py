@@ -68,7 +68,8 @@ class Saver(Observer):
         if self._local is None:
             write_ipynb(nb, self._path)
         else:
-            write_atomic(self._local, nb)
+            # papermill does not wait for the disk, either, and writes it once more at the end
+            write_atomic(self._local, nb, durable=False)
         self._pace.done(time.monotonic() - began)
         self._changed = False
 

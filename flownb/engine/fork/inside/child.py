@@ -90,10 +90,14 @@ class Child:
         self._wake_on_signals()
 
     async def _warm(self) -> None:
-        """Do what a cell does while nobody waits: all that is done once in a process is done then."""
+        """Do what a cell does, while nobody waits: what is done once in a process is done then.
+
+        And what is done again finds the processor's caches filled.
+        """
         self._kernel.io_loop = IOLoop.current()
         with unheard(self._kernel.shell):
             await self._kernel.do_execute("1", silent=True, store_history=False)
+            self._kernel.shell.display_formatter.format(0)
 
     def _wake_on_signals(self) -> None:
         """Have a signal end the loop's wait: else what its handler wants waits for the next timer."""
