@@ -48,7 +48,7 @@ class Cells:
         self._count = 1  # what the next cell's execution has for a number
         # index of each cell that runs -> that of the next
         self._following = _following(self.nb, fold.skip_cells_with_tag)
-        self._ahead: dict[int | None, str] = {}  # index of a cell that was sent ahead -> name of the request
+        self._ahead: dict[int, str] = {}  # index of a cell that was sent ahead -> name of the request
         self._secrets_behind = secrets_after(self.nb, fold.skip_cells_with_tag)
         self._kills: int | None = None  # for want of memory, before the first cell ran
 
@@ -189,10 +189,12 @@ class Cells:
         for _ in range(_AHEAD):
             cell, follower = self.nb.cells[index], self._following.get(index)
             alone = index == self._secrets_behind or not self._session.observer.follows_at_once(index, cell)
-            if alone or self._ahead.get(follower) in self._talk.passed:
+            if alone:
                 return
             if follower is None:
                 self._talk.let_leave()
+                return
+            if self._ahead.get(follower) in self._talk.passed:
                 return
             if follower not in self._ahead:
                 when = "always" if self._may_fail(cell) else "if well"

@@ -1,9 +1,9 @@
 """First uses, made in a template: what they cost is paid once, and not by each run.
 
-The first table shown takes its library up to three times as long as the second, a first plot somewhat longer:
-caches are filled, modules imported at that moment, and Python fits the code to what it works with. A fork
-has all that. The flow must not be able to tell; so nothing here touches what a library keeps for its user
-(options, random numbers, open figures), and it is tried in a fork before it is done in the template.
+The first table shown takes pandas up to three times as long as the second: caches are filled, modules are
+imported at that moment, and Python fits the code to what it works with. A fork has all that. The flow must
+not be able to tell; so nothing here touches what a library keeps for its user (options, random numbers), and
+it is tried in a fork before it is done in the template.
 """
 
 from __future__ import annotations
