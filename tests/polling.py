@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -25,3 +26,11 @@ def poll(condition: Callable[[], T], limit: float = 30.0, *, what: str = "", int
             waited_for = what or getattr(condition, "__qualname__", repr(condition))
             raise AssertionError(f"waited {limit:g} s for {waited_for}; the last answer was {last!r}")
         time.sleep(interval)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and not a zombie that nobody has reaped yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):  # the second where it ends while it is read
+        return False

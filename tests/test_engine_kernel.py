@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from engine_notebooks import Watch, notebook, watched
-from polling import poll
+from polling import lives, poll
 
 from flownb.engine import Ending, Limits, Secrets, Silent, Stop, execute
 from flownb.errors import EnvironmentRefused
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 pytestmark = pytest.mark.kernel
-
-
-def lives(pid: int) -> bool:
-    """Whether a process is there and not a zombie that nobody has reaped yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_notebook_runs_in_its_folder_with_its_variables_and_outputs(tmp_path: Path) -> None:

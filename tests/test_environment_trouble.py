@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 from environment_flows import flow, memory
-from polling import poll
+from polling import lives, poll
 
 from flownb.environments import LocalEnvironment
 from flownb.errors import RecordError
@@ -68,13 +68,6 @@ time.sleep(0.3)
 os.rename("pids.part", "pids")
 time.sleep(60)
 """
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def pids_in(folder: Path) -> list[int]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from engine_notebooks import Watch, notebook, watched
-from polling import poll
+from polling import lives, poll
 
 from flownb.engine import Ending, Limits, Secrets, Silent, Stop, execute
 from flownb.engine.fork.interpreter import Launch
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
     from flownb.engine import CellError
 
 pytestmark = pytest.mark.kernel
-
-
-def lives(pid: int) -> bool:
-    """Whether a process is there and not a zombie that nobody has reaped yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def template_pid() -> int:

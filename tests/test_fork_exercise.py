@@ -52,7 +52,12 @@ def seen():
 def in_a_process(*lines: str) -> Any:
     code = "\n".join((START, *lines))
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100
+        # one that forks by hand has threads of its libraries, which Python tells of since 3.12
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr

@@ -13,6 +13,7 @@ import gc
 import random
 import re
 import symtable
+import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
@@ -889,6 +890,18 @@ def symbols(table: symtable.SymbolTable) -> Iterator[tuple[symtable.SymbolTable,
         yield from symbols(child)
 
 
+def comprehended(source: str) -> tuple[set[str], set[str]]:
+    """Return the names that comprehensions bind, and all that stand in them."""
+    nodes = list(ast.walk(ast.parse(source)))
+    targets = [node.target for node in nodes if isinstance(node, ast.comprehension)]
+    whole = [node for node in nodes if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp)]
+    return named(targets), named(whole)
+
+
+def named(nodes: Sequence[ast.AST]) -> set[str]:
+    return {node.id for each in nodes for node in ast.walk(each) if isinstance(node, ast.Name)}
+
+
 def check_against_symtable(source: str) -> None:
     found = find_names(source)
     read: set[str] = set()
@@ -899,6 +912,11 @@ def check_against_symtable(source: str) -> None:
             read |= {name} if symbol.is_referenced() or symbol.is_assigned() else set()  # `+=`: assigned only
         if (top or symbol.is_declared_global()) and (symbol.is_assigned() or symbol.is_imported()):
             bound.add(name)
+    if sys.version_info >= (3, 12):  # it tells of a comprehension's own names as if they were the module's
+        targets, names = comprehended(source)
+        bound -= targets - found.binds
+        if sys.version_info < (3, 13):  # and not always of what one reads
+            read |= found.reads & names
     assert found.reads <= read
     assert found.binds <= bound <= found.binds | found.deletes
 

@@ -297,7 +297,7 @@ def test_numpy_scalars_are_written_as_numbers() -> None:
     assert [render(value) for value, _ in cases] == [written for _, written in cases]
     for value in (np.datetime64("1990-01-31"), np.datetime64("1990-01-31T01:02:03.000000004")):
         assert eval(render(value), {}) == value
-    for value in (np.timedelta64(5, "D"), np.timedelta64(5, "ns"), np.datetime64("NaT")):
+    for value in (np.timedelta64(5, "D"), np.timedelta64(5, "ns"), np.datetime64("NaT", "D")):
         assert str(eval(render(value), {})) == str(value)
     with pytest.raises(ParameterError, match="an ndarray cannot"):
         render(np.array([1]))

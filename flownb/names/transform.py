@@ -18,7 +18,7 @@ def to_python(source: str) -> str:
 
         try:
             python: str = TransformerManager().transform_cell(source)
-        except SyntaxError:
+        except (SyntaxError, ValueError):  # the second for what is no text, since Python 3.12
             return source
         return python
     return source
