@@ -22,7 +22,10 @@ INSTALLED := pyproject.toml flownb/_version.py $(wildcard jupyter-config/*/*/*) 
 ANY_INSTALL := $(if $(wildcard .stamps/dev),.stamps/dev,.stamps/examples)
 PYTEST := $(PY) -m pytest -n 2
 
-.PHONY: help demo test check lint types format bench browser clean
+# environments with an older ipykernel, whose kernels the tests run flows in
+KERNELS := .kernels/6.17.1 .kernels/6.29.5
+
+.PHONY: help demo test check lint types format bench browser kernels clean
 
 help:
 	@echo "make demo     run the example, and show what came out"
@@ -44,7 +47,7 @@ demo: $(ANY_INSTALL)
 check: lint types
 	$(PYTEST) --dist loadfile -m "not kernel and not browser" $(ARGS)
 
-test: lint types browser
+test: lint types browser kernels
 	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 lint: .stamps/dev
@@ -60,6 +63,17 @@ format: .stamps/dev
 
 bench: .stamps/dev
 	$(PY) -m benchmarks $(ARGS)
+
+kernels: $(KERNELS)
+
+.kernels/6.17.1: PACKAGES := ipykernel==6.17.1 ipython==8.5.0
+.kernels/6.29.5: PACKAGES := ipykernel==6.29.5 ipython==8.18.1
+$(KERNELS): | .stamps/dev
+	@echo "Making an environment with $(PACKAGES)"
+	@rm -rf $@ $@.new
+	@$(PY) -m venv $@.new
+	@PIP_ROOT_USER_ACTION=ignore $@.new/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES)
+	@mv $@.new $@
 
 browser: .stamps/dev
 	@$(PY) tests/chromium.py > /dev/null && exit 0; \
@@ -78,7 +92,7 @@ browser: .stamps/dev
 	  exit 1; }
 
 clean:
-	rm -rf .stamps build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .stamps .kernels build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:

@@ -232,7 +232,7 @@ def test_a_template_that_does_not_start_says_what_it_wrote(tmp_path: Path) -> No
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho no luck >&2\nexit 3\n")
     program.chmod(0o755)
-    with pytest.raises(TemplateFailed, match=r"ended with status 3 before it was ready; it wrote:\nno luck"):
+    with pytest.raises(TemplateFailed, match=r"ended with status 3 before it was ready: no luck$"):
         Template.start(Launch((str(program),), (), ()), 20.0)
 
 

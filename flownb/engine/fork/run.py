@@ -101,7 +101,9 @@ def process_for(
         modules = costly(wanted(nb, session.cwd, launch.python[0]))
         return templates().child(launch, modules, limit=session.start_timeout, meanwhile=meanwhile)
     except TemplateFailed as error:
-        raise CannotFork(f"its template process failed: {error}") from error
+        why, _, more = str(error).partition("\n")
+        hint = " (`flownb doctor` tells more)" if more else ""
+        raise CannotFork(f"its template process failed: {why}{hint}") from error
 
 
 def costly(modules: tuple[str, ...]) -> tuple[str, ...]:

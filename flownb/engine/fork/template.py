@@ -275,4 +275,7 @@ def _buried(process: subprocess.Popen[bytes], reason: str, log: IO[bytes]) -> st
         reason = f"the template {death(*exit_status(process.returncode))} before it was ready"
     size = os.fstat(log.fileno()).st_size
     wrote = os.pread(log.fileno(), _LOG_LIMIT, max(0, size - _LOG_LIMIT)).decode("utf-8", "replace").strip()
-    return f"{reason}; it wrote:\n{wrote}" if wrote else reason
+    if not wrote:
+        return reason
+    *before, last = wrote.splitlines()
+    return f"{reason}: {last}\nIt wrote:\n{wrote}" if before else f"{reason}: {last}"

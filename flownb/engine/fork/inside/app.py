@@ -14,6 +14,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import ipykernel
 from ipykernel import ipkernel
 from ipykernel.displayhook import ZMQDisplayHook
 from ipykernel.kernelapp import IPKernelApp
@@ -34,6 +35,8 @@ class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types 
     """ipykernel's application, less what talks to a front end, and what takes threads."""
 
     streams: tuple[Stream, Stream]  #: `sys.stdout` and `sys.stderr` as they are made
+    #: whether modules are looked for in the run's first folder, wherever the flow goes
+    keeps_folder = ipykernel.version_info < (6, 29, 3) and not sys.flags.safe_path
 
     name = "ipython-kernel"  # so that it reads the configuration of that name
 
@@ -132,8 +135,9 @@ def make(arguments: Sequence[str]) -> TemplateApp:
         arguments: those of the kernel's own command line, without the connection file.
 
     """
-    # ipykernel looks at the signature of `run_cell` for each cell anew, which takes a tenth of a short one
-    ipkernel._accepts_parameters = _remembered(ipkernel._accepts_parameters)  # noqa: SLF001
+    if hasattr(ipkernel, "_accepts_parameters"):  # since ipykernel 6.26
+        # it looks at the signature of `run_cell` for each cell anew, which takes a tenth of a short one
+        ipkernel._accepts_parameters = _remembered(ipkernel._accepts_parameters)  # noqa: SLF001
     app: TemplateApp = TemplateApp.instance()
     app.initialize(["--HistoryManager.hist_file=:memory:", *arguments])
     kernel = app.kernel

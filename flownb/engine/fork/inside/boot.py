@@ -13,6 +13,8 @@ PACKAGE = "_flownb_inside"
 
 _SCRIPT = """
 import importlib.util, pathlib, sys
+if sys.version_info < (3, 10):
+    sys.exit(f"it needs Python 3.10 or newer, and this is {sys.version.split()[0]}")
 name, folder, descriptor = sys.argv[1:4]
 spec = importlib.util.spec_from_file_location(
     name, pathlib.Path(folder, "__init__.py"), submodule_search_locations=[folder])

@@ -69,6 +69,7 @@ class Child:
         self._parent = parent
         self._pid = getpid()
         self._kernel = app.kernel
+        self._keeps_folder = app.keeps_folder
         self._session = app.session
         self._socket = sock
         self._incoming = wire.Incoming()
@@ -240,6 +241,8 @@ class Child:
                 else:
                     os.environ[name] = value
             os.chdir(wanted["cwd"])
+            if self._keeps_folder:
+                sys.path.insert(0, os.getcwd())
             shell = self._kernel.shell
             shell.starting_dir = os.getcwd()
             shell.user_ns["_dh"][:] = [Path.cwd()]

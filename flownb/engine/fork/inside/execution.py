@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,10 +18,16 @@ if TYPE_CHECKING:
     from ipykernel.ipkernel import IPythonKernel
     from IPython.core.interactiveshell import InteractiveShell
 
+_NOTED = ("output_hist_reprs", "outputs", "exceptions")
+"""Where IPython's history notes what came of a cell; the last two since IPython 9."""
+
 
 async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], request: dict[str, Any]) -> None:
     """Execute a cell in the kernel's shell and reply to the request."""
-    content = request["content"]
+    if hasattr(kernel, "_associate_new_top_level_threads_with"):  # from ipykernel 6.26 to 7.1
+        kernel._associate_new_top_level_threads_with(request["header"])  # noqa: SLF001
+    content, about = request["content"], request["metadata"]
+    about = {"cell_meta": about, "cell_id": about.get("cellId")}
     silent = content.get("silent", False)
     with _transformed_once(kernel.shell, content["code"]):
         reply = await kernel.do_execute(
@@ -28,14 +36,19 @@ async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], reques
             content.get("store_history", not silent),
             content.get("user_expressions") or {},
             content.get("allow_stdin", False),
-            cell_meta=request["metadata"],
-            cell_id=request["metadata"].get("cellId"),
+            **{name: value for name, value in about.items() if name in _taken(type(kernel).do_execute)},
         )
     for flowing in (sys.stdout, sys.stderr):
         # what the flow has put there may hold something, too; its own streams are flushed by any message
         if flowing is not None and not isinstance(flowing, Stream):
             flowing.flush()
     kernel.session.send(stream, "execute_reply", json_clean(reply), request, ident)
+
+
+@functools.cache
+def _taken(function: Callable[..., object]) -> frozenset[str]:
+    """Return the names of a function's parameters: ipykernel has added some in time."""
+    return frozenset(inspect.signature(function).parameters)
 
 
 @contextmanager
@@ -62,11 +75,16 @@ def _transformed_once(shell: InteractiveShell, cell: str) -> Iterator[None]:
 @contextmanager
 def unheard(shell: InteractiveShell) -> Iterator[None]:
     """Have what is executed within leave nothing: no events for callbacks, no results under `_` and `Out`."""
-    hook, events = shell.displayhook, shell.events
+    hook, events, history = shell.displayhook, shell.events, shell.history_manager
     size, hook.cache_size = hook.cache_size, 0
+    notes = [getattr(history, name, {}) for name in _NOTED]
+    before = [dict(note) for note in notes]
     events.trigger = lambda *_, **__: None  # hides the method
     try:
         yield
     finally:
         hook.cache_size = size
         del events.trigger
+        for note, noted in zip(notes, before, strict=True):
+            note.clear()
+            note.update(noted)

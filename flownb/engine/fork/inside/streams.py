@@ -75,8 +75,10 @@ class Stream(OutStream):  # type: ignore[misc]  # ipykernel has no types that my
         self.pub_thread: _Alive | None = _Alive()
         self._number = 1 if name == "stdout" else 2
         self._parent_header: ContextVar[dict[str, Any]] = ContextVar("parent_header")
-        self._parent_header.set({})
         self._parent_header_global: dict[str, Any] = {}
+        self._thread_to_parent: dict[int, int] = {}  # this, and the next: from ipykernel 6.26 to 7.1
+        self._thread_to_parent_header: dict[int, dict[str, Any]] = {}
+        self.parent_header: dict[str, Any] = {}  # of a thread, or of all: as this ipykernel has it
         self._isatty = False
         self._should_watch = False
         self._local = threading.local()
@@ -143,21 +145,12 @@ class Stream(OutStream):  # type: ignore[misc]  # ipykernel has no types that my
         self.flush()
         self.pub_thread = None
 
-    @property
-    def parent_header(self) -> dict[str, Any]:
-        """The header of the request that what this thread or task writes belongs to."""
-        return self._parent_header.get(self._parent_header_global)
-
-    @parent_header.setter
-    def parent_header(self, value: dict[str, Any]) -> None:
-        self._parent_header.set(value)
-        self._parent_header_global = value
-
     def _take_pending(self) -> None:
         text = self._descriptor.pending() if self._descriptor is not None else ""
         if text:
             if not self._texts:
-                self._parent = self._parent_header_global.get("msg_id", "")  # whose cell is at work
+                at_work = self._parent_header_global or self.parent_header
+                self._parent = at_work.get("msg_id", "")
             self._texts.append(text)
             self._length += len(text)
 
@@ -167,11 +160,12 @@ class Stream(OutStream):  # type: ignore[misc]  # ipykernel has no types that my
         text = "".join(self._texts)
         self._texts.clear()
         self._length = 0
-        if not self._hooks:
+        hooks = getattr(self, "_hooks", ())  # there are none before ipykernel 6.24
+        if not hooks:
             self.session.send_stream(self.name, text, self._parent)
             return
         message = self.session.msg("stream", {"name": self.name, "text": text}, parent=self.parent_header)
-        for hook in self._hooks:
+        for hook in hooks:
             message = hook(message)
             if message is None:
                 return

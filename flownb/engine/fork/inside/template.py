@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.metadata
+import linecache
 import math
 import os
 import select
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _SHORT = 0.25  #: seconds behind a run's start after which the next one's processes are made meanwhile
 _CLOSELY = 0.05  #: seconds within which a run follows another one closely
 
+_LEAST = 6, 9  #: version of ipykernel
 _UNDER_WAY = 1.0  #: seconds after which what was sent has arrived
 
 GUARDIAN = "flownb-guardian"
@@ -92,9 +94,10 @@ def main(descriptor: int) -> NoReturn:
         owner = os.pidfd_open(wanted["owner"])
         linux.adopt_orphans()
         app = _app(wanted["arguments"])
-    except BaseException:  # noqa: BLE001  # told to the owner
+    except BaseException as error:  # noqa: BLE001  # told to the owner
+        told = "".join(traceback.format_exception_only(error)).strip()
         with contextlib.suppress(OSError):
-            wire.send_control(control, {"failed": traceback.format_exc()[-8000:]})
+            wire.send_control(control, {"failed": f"{told}\n{traceback.format_exc()[-8000:]}"})
         os._exit(1)
     Template(app, control, owner).serve(began, [], {})
 
@@ -102,9 +105,13 @@ def main(descriptor: int) -> NoReturn:
 def _app(arguments: list[str]) -> TemplateApp:
     import ipykernel
 
+    if ipykernel.version_info < _LEAST:
+        least = ".".join(map(str, _LEAST))
+        raise RuntimeError(f"it needs ipykernel {least} or newer, and this is {ipykernel.__version__}")
     from .app import make
 
     sys.path[:] = [folder for folder in sys.path if folder]  # the kernel puts the working directory there
+    linecache.cache.pop("<string>", None)  # since Python 3.13 it has the program that this was started with
     launcher = Path(ipykernel.__file__).parent.parent / "ipykernel_launcher.py"
     # what a flow that looks at them has to cope with in a kernel as well
     sys.argv[:] = [str(launcher), "-f", "kernel.json", "--HistoryManager.hist_file=:memory:"]
