@@ -95,6 +95,16 @@ def test_one_that_is_not_alone_waits_until_it_is_let_go(base: Template, tmp_path
     assert (end["by_itself"], end["code"]) == (False, 0)
 
 
+def test_that_word_is_heard_also_where_it_comes_along_with_the_one_before(base: Template) -> None:
+    with base.run() as run:
+        run.cell("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()")
+        os.kill(run.child, signal.SIGSTOP)
+        run.let_leave()
+        wire.send_frame(run.socket, wire.Frame("leave"))
+        os.kill(run.child, signal.SIGCONT)
+        assert run.left()["code"] == 0
+
+
 def test_exit_handlers_are_called_though_the_flow_has_broken_the_shell(base: Template) -> None:
     with base.run() as run:
         run.cell("import atexit, os; atexit.register(os.write, 1, b'x')\nget_ipython().alias_manager = None")

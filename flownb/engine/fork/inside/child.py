@@ -140,9 +140,13 @@ class Child:
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             if self._alone():
                 self._say_that_it_is_over(status)
-            elif not self._let_go:
+            elif not self._has_let_go():
                 wire.readable(self._socket.fileno(), _LONG)  # who measures it is not done yet
         _exit(status)
+
+    def _has_let_go(self) -> bool:
+        """Whether the owner has said so: its word may have come along with the last one that was obeyed."""
+        return self._let_go or any(frame is None or frame.kind == "leave" for frame in self._frames)
 
     def _say_that_it_is_over(self, status: int) -> None:
         """Tell the owner, and wait until it has let go.
