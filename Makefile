@@ -68,12 +68,13 @@ kernels: $(KERNELS)
 
 .kernels/6.17.1: PACKAGES := ipykernel==6.17.1 ipython==8.5.0
 .kernels/6.29.5: PACKAGES := ipykernel==6.29.5 ipython==8.18.1
-$(KERNELS): | .stamps/dev
+$(KERNELS): Makefile $(VENV)/pyvenv.cfg | .stamps/dev
 	@echo "Making an environment with $(PACKAGES)"
 	@rm -rf $@ $@.new
 	@$(PY) -m venv $@.new
 	@PIP_ROOT_USER_ACTION=ignore $@.new/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES)
 	@mv $@.new $@
+	@touch $@
 
 browser: .stamps/dev
 	@$(PY) tests/chromium.py > /dev/null && exit 0; \

@@ -58,7 +58,7 @@ NOTEBOOKS = (
 #: beside those that no kernel's version changes
 DIFFERENCES = {
     "6.29.5": (
-        Known("threads-that-print", "cells.5.outputs", "from 6.26 to 7.1 what a `Timer` prints may be lost"),
+        Known("threads-that-print", "cells.5.outputs", "from 6.28 to 7.1 what a `Timer` prints may be lost"),
     ),
 }
 

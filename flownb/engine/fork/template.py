@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import signal
 import socket
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from flownb.engine.fork.interpreter import Launch
 
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit): ")  #: at a traceback's end
 _LOG_LIMIT = 4_000  #: bytes shown of what a template wrote that could not start
 _STANDARD = 2  #: the last of the descriptors that every process has
 _ANSWER = 30.0  #: seconds that a template gets to fork; it takes milliseconds
@@ -271,11 +273,15 @@ def _buried(process: subprocess.Popen[bytes], reason: str, log: IO[bytes]) -> st
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if reason == "it ended":
+    ended = reason == "it ended"
+    if ended:
         reason = f"the template {death(*exit_status(process.returncode))} before it was ready"
     size = os.fstat(log.fileno()).st_size
     wrote = os.pread(log.fileno(), _LOG_LIMIT, max(0, size - _LOG_LIMIT)).decode("utf-8", "replace").strip()
     if not wrote:
         return reason
-    *before, last = wrote.splitlines()
-    return f"{reason}: {last}\nIt wrote:\n{wrote}" if before else f"{reason}: {last}"
+    lines = wrote.splitlines()
+    # what comes behind an exception's first line is more of the same
+    why = next(filter(_EXCEPTION.match, reversed(lines)), lines[-1])
+    told = f"{reason}: {why}" if ended else reason
+    return f"{told}\nIt wrote:\n{wrote}" if lines[1:] or not ended else told

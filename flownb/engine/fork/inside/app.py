@@ -9,23 +9,24 @@ import importlib.util
 import re
 import sys
 import threading
-from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import ipykernel
-from ipykernel import ipkernel
 from ipykernel.displayhook import ZMQDisplayHook
-from ipykernel.kernelapp import IPKernelApp
 from IPython.core.inputtransformer2 import TransformerManager
 
-from .execution import execute
+from .execution import execute, without
 from .session import PipeSession
 from .streams import Stream
 
+with without("debugpy"):  # up to ipykernel 6.29.3 it is imported here
+    from ipykernel import ipkernel
+    from ipykernel.kernelapp import IPKernelApp
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 
 _MAGICAL = re.compile(r"[%!?]|^\s*[,;/]")  #: anywhere in a line, or at its start: `%magic`, `!ls`, `/f x`
@@ -35,8 +36,11 @@ class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types 
     """ipykernel's application, less what talks to a front end, and what takes threads."""
 
     streams: tuple[Stream, Stream]  #: `sys.stdout` and `sys.stderr` as they are made
-    #: whether modules are looked for in the run's first folder, wherever the flow goes
-    keeps_folder = ipykernel.version_info < (6, 29, 3) and not sys.flags.safe_path
+    #: whether modules are looked for in the run's first folder, wherever the flow goes: up to 6.29.2
+    #: `ipykernel_launcher` leaves it in the path, where Python is not told to keep it out
+    keeps_folder = ipykernel.version_info < (6, 29, 3) and not getattr(
+        sys.flags, "safe_path", sys.flags.isolated
+    )
 
     name = "ipython-kernel"  # so that it reads the configuration of that name
 
@@ -71,7 +75,7 @@ class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types 
         self.patch_io()
 
     def init_kernel(self) -> None:  # noqa: D102
-        with _without("debugpy"):  # no debugger can talk to it, and its import takes a third of the start
+        with without("debugpy"):  # no debugger can talk to it, and its import takes a third of the start
             self.kernel = kernel = self.kernel_class.instance(
                 parent=self,
                 session=self.session,
@@ -114,16 +118,6 @@ def _no_debugger(*_: Any, **__: Any) -> None:
     """Do at a breakpoint what a kernel's debugger does while nobody debugs: go on."""
 
 
-@contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Have the import of a module fail, as where it is not installed."""
-    sys.modules[module] = None  # type: ignore[assignment]  # so the import system marks it
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-
-
 # people see it: in what the kernel logs, and in `%config`
 TemplateApp.__name__ = IPKernelApp.__name__
 
@@ -135,7 +129,7 @@ def make(arguments: Sequence[str]) -> TemplateApp:
         arguments: those of the kernel's own command line, without the connection file.
 
     """
-    if hasattr(ipkernel, "_accepts_parameters"):  # since ipykernel 6.26
+    if hasattr(ipkernel, "_accepts_parameters"):  # not in older ones
         # it looks at the signature of `run_cell` for each cell anew, which takes a tenth of a short one
         ipkernel._accepts_parameters = _remembered(ipkernel._accepts_parameters)  # noqa: SLF001
     app: TemplateApp = TemplateApp.instance()

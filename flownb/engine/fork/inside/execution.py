@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
@@ -24,7 +25,7 @@ _NOTED = ("output_hist_reprs", "outputs", "exceptions")
 
 async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], request: dict[str, Any]) -> None:
     """Execute a cell in the kernel's shell and reply to the request."""
-    if hasattr(kernel, "_associate_new_top_level_threads_with"):  # from ipykernel 6.26 to 7.1
+    if hasattr(kernel, "_associate_new_top_level_threads_with"):  # from ipykernel 6.28 to 7.1
         kernel._associate_new_top_level_threads_with(request["header"])  # noqa: SLF001
     content, about = request["content"], request["metadata"]
     about = {"cell_meta": about, "cell_id": about.get("cellId")}
@@ -36,7 +37,7 @@ async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], reques
             content.get("store_history", not silent),
             content.get("user_expressions") or {},
             content.get("allow_stdin", False),
-            **{name: value for name, value in about.items() if name in _taken(type(kernel).do_execute)},
+            **{name: value for name, value in about.items() if _takes(kernel.do_execute, name)},
         )
     for flowing in (sys.stdout, sys.stderr):
         # what the flow has put there may hold something, too; its own streams are flushed by any message
@@ -46,9 +47,10 @@ async def execute(kernel: IPythonKernel, stream: str, ident: list[bytes], reques
 
 
 @functools.cache
-def _taken(function: Callable[..., object]) -> frozenset[str]:
-    """Return the names of a function's parameters: ipykernel has added some in time."""
-    return frozenset(inspect.signature(function).parameters)
+def _takes(function: Callable[..., object], name: str) -> bool:
+    """Whether a function has that parameter, or takes any: ipykernel has added some in time."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def unheard(shell: InteractiveShell) -> Iterator[None]:
     hook, events, history = shell.displayhook, shell.events, shell.history_manager
     size, hook.cache_size = hook.cache_size, 0
     notes = [getattr(history, name, {}) for name in _NOTED]
-    before = [dict(note) for note in notes]
+    before = [copy.deepcopy(dict(note)) for note in notes]
     events.trigger = lambda *_, **__: None  # hides the method
     try:
         yield
@@ -88,3 +90,17 @@ def unheard(shell: InteractiveShell) -> Iterator[None]:
         for note, noted in zip(notes, before, strict=True):
             note.clear()
             note.update(noted)
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """Have the import of a module fail, as where it is not installed."""
+    before = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]  # so the import system marks it
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules[module]
+        else:
+            sys.modules[module] = before

@@ -76,7 +76,7 @@ class Stream(OutStream):  # type: ignore[misc]  # ipykernel has no types that my
         self._number = 1 if name == "stdout" else 2
         self._parent_header: ContextVar[dict[str, Any]] = ContextVar("parent_header")
         self._parent_header_global: dict[str, Any] = {}
-        self._thread_to_parent: dict[int, int] = {}  # this, and the next: from ipykernel 6.26 to 7.1
+        self._thread_to_parent: dict[int, int] = {}  # this, and the next: from ipykernel 6.28 to 7.1
         self._thread_to_parent_header: dict[int, dict[str, Any]] = {}
         self.parent_header: dict[str, Any] = {}  # of a thread, or of all: as this ipykernel has it
         self._isatty = False

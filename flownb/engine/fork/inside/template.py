@@ -95,7 +95,8 @@ def main(descriptor: int) -> NoReturn:
         linux.adopt_orphans()
         app = _app(wanted["arguments"])
     except BaseException as error:  # noqa: BLE001  # told to the owner
-        told = "".join(traceback.format_exception_only(error)).strip()
+        why = next(filter(None, map(str.strip, str(error).splitlines())), "")
+        told = f"{type(error).__name__}: {why}"
         with contextlib.suppress(OSError):
             wire.send_control(control, {"failed": f"{told}\n{traceback.format_exc()[-8000:]}"})
         os._exit(1)
@@ -111,7 +112,9 @@ def _app(arguments: list[str]) -> TemplateApp:
     from .app import make
 
     sys.path[:] = [folder for folder in sys.path if folder]  # the kernel puts the working directory there
-    linecache.cache.pop("<string>", None)  # since Python 3.13 it has the program that this was started with
+    # since Python 3.13 they have the program that this was started with, and would show it in tracebacks
+    linecache.cache.pop("<string>", None)
+    getattr(linecache, "_interactive_cache", {}).clear()
     launcher = Path(ipykernel.__file__).parent.parent / "ipykernel_launcher.py"
     # what a flow that looks at them has to cope with in a kernel as well
     sys.argv[:] = [str(launcher), "-f", "kernel.json", "--HistoryManager.hist_file=:memory:"]
