@@ -30,7 +30,7 @@ KERNELS = Path(__file__).parent.parent / ".kernels"
 #: the ipykernel in each environment that `make kernels` makes
 THERE = ("6.17.1", "6.29.5")
 
-#: what depends on the versions of ipykernel and IPython: how they print, show, count, remember and end
+#: what depends most on the versions of ipykernel and IPython: how they print, show, remember and end
 NOTEBOOKS = (
     "an-end-by-sys-exit-with-one",
     "awaiting-at-the-top-level",
@@ -38,18 +38,11 @@ NOTEBOOKS = (
     "displays-updated-from-other-cells",
     "environment-and-folder",
     "history-of-a-run",
-    "interactive-functions",
-    "kinds-of-displays",
-    "magics-that-capture",
     "names-that-a-shell-keeps-of-inputs-and-results",
-    "nobody-answers",
     "outputs-cleared",
-    "payloads",
     "processes-forked-by-hand",
-    "shell-functions-of-get-ipython",
     "streams-in-order-with-displays",
     "streams-replaced-and-not-put-back",
-    "tags-of-cells",
     "threads-that-print",
     "threads-that-print-in-later-cells",
     "warnings",
