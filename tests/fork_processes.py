@@ -190,12 +190,3 @@ def used(process: int) -> float:
     """Return the ticks of processor time that a process has taken."""
     with open(f"/proc/{process}/stat", "rb") as file:
         return sum(map(int, file.read().rpartition(b")")[2].split()[11:13]))
-
-
-def alive(process: int) -> bool:
-    """Whether a process is there, and no zombie."""
-    try:
-        with open(f"/proc/{process}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] != b"Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -31,6 +31,6 @@ def poll(condition: Callable[[], T], limit: float = 30.0, *, what: str = "", int
 def lives(pid: int) -> bool:
     """Whether a process is there and not a zombie that nobody has reaped yet."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
     except (FileNotFoundError, ProcessLookupError):  # the second where it ends while it is read
         return False

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fork_processes import Template, alive, template
-from polling import poll
+from fork_processes import Template, template
+from polling import lives, poll
 
 from flownb.engine.fork.inside.linux import children_of, name_of
 from flownb.engine.fork.inside.template import GUARDIAN
@@ -160,7 +160,7 @@ def test_a_try_ends_with_its_template(pandas: Template) -> None:
 
     def tries() -> list[int]:
         below = (pid for pid in children_of(pandas.pid) if name_of(pid) != GUARDIAN)
-        return [pid for pid in below if alive(pid)]
+        return [pid for pid in below if lives(pid)]
 
     def tried() -> list[int]:
         with pandas.run() as run:

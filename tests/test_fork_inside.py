@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fork_processes import Template, alive, template
-from polling import poll
+from fork_processes import Template, template
+from polling import lives, poll
 
 from flownb.engine.fork.fold import message_of
 from flownb.engine.fork.inside import wire
@@ -151,7 +151,7 @@ def test_the_guardian_tells_how_the_process_ended(
         said = run.ended()
         assert (said["code"], said["signal"]) == ended
         assert said["peak_memory_bytes"] > 10_000_000
-        poll(lambda: not alive(run.child) and not alive(run.guardian))
+        poll(lambda: not lives(run.child) and not lives(run.guardian))
 
 
 def test_a_run_leaves_no_process_behind_not_even_a_daemon(base: Template) -> None:
@@ -164,15 +164,15 @@ def test_a_run_leaves_no_process_behind_not_even_a_daemon(base: Template) -> Non
             print(inner.pid, int(daemon.stdout))
         """)
         left = [int(number) for number in cell.text.split()]
-        assert all(map(alive, left))
+        assert all(map(lives, left))
         run.leave()
-    assert not any(map(alive, left))
+    assert not any(map(lives, left))
 
 
 def test_a_flow_that_kills_its_parent_ends_itself_and_nobody_else(base: Template) -> None:
     with base.run() as other, base.run() as run:
         run.cell("import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(1000)")
-        poll(lambda: not alive(run.child))
+        poll(lambda: not lives(run.child))
         assert other.cell("1 + 1").reply is not None
         other.leave()
     with base.run() as again:
@@ -319,7 +319,7 @@ def test_a_process_says_that_it_is_over_only_where_nothing_else_of_the_flow_live
             said = run.leave()
             assert said["code"] == 0
             assert said["by_itself"] is by_itself
-        poll(lambda run=run: not alive(run.child) and not alive(run.guardian))
+        poll(lambda run=run: not lives(run.child) and not lives(run.guardian))
 
 
 def test_a_process_that_is_over_ends_when_its_owner_lets_go_whatever_its_guardian_does(
@@ -329,10 +329,10 @@ def test_a_process_that_is_over_ends_when_its_owner_lets_go_whatever_its_guardia
         run.cell("1")
         assert run.leave()["by_itself"]
         os.kill(run.guardian, signal.SIGSTOP)
-        assert alive(run.child)
-    poll(lambda: not alive(run.child))
+        assert lives(run.child)
+    poll(lambda: not lives(run.child))
     os.kill(run.guardian, signal.SIGCONT)
-    poll(lambda: not alive(run.guardian))
+    poll(lambda: not lives(run.guardian))
 
 
 def test_the_next_process_is_made_when_a_short_run_is_over_or_a_long_one_goes_on(base: Template) -> None:
@@ -354,13 +354,13 @@ def test_runs_have_random_numbers_of_their_own(base: Template) -> None:
                 drawn.add(run.cell("import random, numpy; print(random.random(), numpy.random.rand())").text)
                 run.leave()
     assert len({text for pair in drawn for text in pair.split()}) == 6
-    poll(lambda: not alive(branch.pid))
+    poll(lambda: not lives(branch.pid))
 
 
 def test_a_killed_template_takes_no_run_with_it(base: Template) -> None:
     with base.branch() as branch, branch.run() as run:
         os.kill(branch.pid, signal.SIGKILL)
-        poll(lambda: not alive(branch.pid))
+        poll(lambda: not lives(branch.pid))
         assert run.cell("print('still here')").text == "still here\n"
         assert run.leave()["code"] == 0
     with base.run() as run:  # the base has heard of it, and goes on
@@ -397,7 +397,7 @@ def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     processes = [int(number) for number in done.stdout.split()]
     assert len(processes) == 5
-    poll(lambda: not any(map(alive, processes)))
+    poll(lambda: not any(map(lives, processes)))
 
 
 BAD = {
@@ -441,7 +441,7 @@ def test_a_module_that_a_fork_would_break_is_left_to_the_flow(tmp_path: Path) ->
 def test_a_template_ends_when_its_owner_lets_go_of_it() -> None:
     with template() as base:
         branch = base.branch()
-    poll(lambda: not alive(base.pid))
+    poll(lambda: not lives(base.pid))
     with branch:
-        assert alive(branch.pid)
-    poll(lambda: not alive(branch.pid))
+        assert lives(branch.pid)
+    poll(lambda: not lives(branch.pid))
