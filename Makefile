@@ -48,7 +48,7 @@ check: lint types
 	$(PYTEST) --dist loadfile -m "not kernel and not browser" $(ARGS)
 
 test: lint types browser kernels
-	$(PYTEST) --cov --cov-report=term $(ARGS)
+	$(PYTEST) --cov --cov-report=term --no-cov-on-fail $(ARGS)
 
 lint: .stamps/dev
 	$(PY) -m ruff check .

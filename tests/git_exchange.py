@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from git_servers import bare, cloned, git, over_http
 
 from flownb.flow import Flow
 from flownb.storage.git.remote import Exchange, Synced
 from flownb.storage.git.repository import find
 from flownb.storage.git.storage import GitStorage
-from tests.git_servers import bare, cloned, git, over_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.git_servers import HttpRemote
+    from git_servers import HttpRemote
 
 Take = Literal["ours", "theirs"]
 

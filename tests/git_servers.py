@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.polling import poll
+from polling import poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

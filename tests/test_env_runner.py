@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
+from git_servers import bare, cloned, daemon, git, over_http
+from storage_servers import s3_server
 
 from flownb.errors import NotTrusted, StorageError
 from flownb.flow import Flow, Parameter, Step
 from flownb.storage import trust
 from flownb.storage.directory import DirectoryStorage
 from flownb.storage.git import GitStorage
-from tests.git_servers import bare, cloned, daemon, git, over_http
-from tests.storage_servers import s3_server
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fork_processes import alive
-from polling import poll
+from polling import lives, poll
 
 from flownb.engine.fork.inside.linux import children_of
 from flownb.engine.fork.inside.wire import Frame, readable
@@ -149,7 +148,7 @@ def test_a_process_made_beforehand_that_was_killed_is_not_used(
     if expected:
         poll(lambda: own.expect() or own.template(launch()).has_one)
     os.kill(ahead, signal.SIGKILL)
-    poll(lambda: not alive(ahead))
+    poll(lambda: not lives(ahead))
     process = own.child(launch())
     assert process.pid != ahead
     assert process.alive
@@ -189,7 +188,7 @@ def test_one_that_could_not_be_taken_over_is_made_up_for(own: Templates, ahead: 
         for descriptor in filled:
             os.close(descriptor)
     assert descriptors() == before
-    poll(lambda: not alive(ahead))
+    poll(lambda: not lives(ahead))
     for _ in range(2):
         process = own.child(launch())
         assert process.alive
@@ -202,7 +201,7 @@ def test_one_that_could_not_be_taken_over_is_made_up_for(own: Templates, ahead: 
 def test_a_template_that_is_closed_ends_what_it_has_sent_beforehand(own: Templates, ahead: int) -> None:
     poll(lambda: own.expect() or own.template(launch()).has_one)
     own.close()
-    poll(lambda: not alive(ahead))
+    poll(lambda: not lives(ahead))
     own.expect()  # of a closed one nothing comes
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from git_exchange import FIXTURES, add, exchange, flow, pull, push, tip, values, whole
+from git_servers import git, hook
+from polling import poll
 
 from flownb.errors import FlowExists, StorageError
 from flownb.storage.base import Storage
@@ -21,12 +24,9 @@ from flownb.storage.git.remote import Exchange
 from flownb.storage.git.repository import find
 from flownb.storage.git.storage import GitStorage
 from flownb.storage.git.writing import commit_change
-from tests.git_exchange import FIXTURES, add, exchange, flow, pull, push, tip, values, whole
-from tests.git_servers import git, hook
-from tests.polling import poll
 
 if TYPE_CHECKING:
-    from tests.git_servers import HttpRemote
+    from git_servers import HttpRemote
 
 pytestmark = pytest.mark.kernel  # seconds of real git
 

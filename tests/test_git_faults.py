@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from git_repositories import assert_whole, bare, flow, git, state, work_tree
+from polling import lives, poll
 
 from flownb.errors import FlownbError, StorageError
 from flownb.storage.git import GitStorage
 from flownb.storage.git.command import Git, check_url, printable
-from tests.git_repositories import assert_whole, bare, flow, git, state, work_tree
-from tests.polling import poll
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_full_disk_leaves_the_branch_as_it_was(small_disk: Path) -> None:
 def test_a_limit_on_the_size_of_files_leaves_the_branch_as_it_was(repo: Path) -> None:
     code = (
         "import os, resource, signal, sys\nfrom flownb.errors import StorageError\n"
-        "from flownb.storage.git import GitStorage\nfrom tests.git_repositories import flow\n"
+        "from flownb.storage.git import GitStorage\nfrom git_repositories import flow\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n    GitStorage(sys.argv[1]).add_flow(flow('big', os.urandom(20_000).hex()))\n"
@@ -171,7 +171,11 @@ def test_a_limit_on_the_size_of_files_leaves_the_branch_as_it_was(repo: Path) ->
     )
     assert resource.getrlimit(resource.RLIMIT_FSIZE)
     done = subprocess.run(
-        [sys.executable, "-c", code, str(repo)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(repo)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
     )
     assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
     assert_as_before(repo)
@@ -209,12 +213,18 @@ def test_a_writer_killed_at_any_stage_leaves_the_repository_whole(
     act = kill if when == "before" else f'"{real}" "$@"; {kill}'
     _program(programs / "git", f'case " $* " in *" {stage} "*) {act};; *) exec "{real}" "$@";; esac')
     code = (
-        "import sys\nfrom flownb.storage.git import GitStorage\nfrom tests.git_repositories import flow\n"
+        "import sys\nfrom flownb.storage.git import GitStorage\nfrom git_repositories import flow\n"
         "GitStorage(sys.argv[1]).add_flow(flow('co2', 2), replace=True)\n"
     )
     env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     before = state(repo)
-    done = subprocess.run([sys.executable, "-c", code, str(repo)], env=env, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(repo)],
+        env=env,
+        capture_output=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
     assert done.returncode == -signal.SIGKILL
     assert_whole(repo)
     assert state(repo) == before
@@ -257,7 +267,7 @@ def test_a_command_that_does_not_end_is_stopped_with_its_helpers(
     with pytest.raises(StorageError, match=r"git status had not ended after 0\.5 s"):
         Git().run("status", timeout=0.5)
     helper = int(pids.read_text())
-    poll(lambda: not _alive(helper), what="the helper to be stopped")
+    poll(lambda: not lives(helper), what="the helper to be stopped")
 
 
 # --- hostile repositories
@@ -351,10 +361,3 @@ def _program(path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from git_repositories import bare, configured, flow, git, work_tree
 
 from flownb.errors import NotTrusted
 from flownb.storage import trust
 from flownb.storage.git import GitStorage
-from tests.git_repositories import bare, configured, flow, git, work_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

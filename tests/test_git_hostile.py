@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from git_repositories import assert_whole, flow, git, work_tree
+from git_servers import bare, over_http
 
 from flownb.errors import StorageError
 from flownb.storage.git import GitStorage
-from tests.git_repositories import assert_whole, flow, git, work_tree
-from tests.git_servers import bare, over_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from git_repositories import bare, flow, git, work_tree
 
 from flownb.document import to_dict
 from flownb.errors import FlowNotFound
 from flownb.files import notebook_bytes
 from flownb.storage.git import GitStorage
 from flownb.storage.git.place import folder_of
-from tests.git_repositories import bare, flow, git, work_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,30 +5,30 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from git_repositories import assert_whole, flow, git, work_tree
 
 from flownb.errors import FlowExists
 from flownb.storage.git import GitStorage, writing
-from tests.git_repositories import assert_whole, flow, git, work_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.kernel  # seconds of real git
 
 _WRITER = """
 import sys
 from flownb.storage.git import GitStorage
-from tests.git_repositories import flow
+from git_repositories import flow
 GitStorage(sys.argv[1]).add_flow(flow(sys.argv[2], "by another"))
 """
 
 
 def by_flownb(repo: Path, name: str) -> None:
-    subprocess.run([sys.executable, "-c", _WRITER, str(repo), name], check=True)
+    subprocess.run([sys.executable, "-c", _WRITER, str(repo), name], check=True, cwd=Path(__file__).parent)
 
 
 def by_git(repo: Path, name: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from git_exchange import FIXTURES, add, exchange, pull, push
+from git_repositories import work_tree
 
 from flownb.errors import FlowConflict, StorageError
 from flownb.storage.git.command import Completed
 from flownb.storage.git.refusals import refusal
-from tests.git_exchange import FIXTURES, add, exchange, pull, push
-from tests.git_repositories import work_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from git_exchange import FIXTURES, add, flow, pull, push, subjects, tip, values, whole
+from git_servers import git
 
 from flownb.errors import FlowConflict, StorageError
 from flownb.flow import Requirements
 from flownb.storage.git.storage import GitStorage
-from tests.git_exchange import FIXTURES, add, flow, pull, push, subjects, tip, values, whole
-from tests.git_servers import git
 
 if TYPE_CHECKING:
     from pathlib import Path

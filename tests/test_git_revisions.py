@@ -5,16 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from git_repositories import assert_whole, flow, git, work_tree
 
 from flownb.errors import FlowNotFound, StorageError
 from flownb.storage.git import GitStorage
-from tests.git_repositories import assert_whole, flow, git, work_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAYS = ("2024-03-01T12:00:00+00:00", "2024-03-05T12:00:00+00:00", "2024-03-09T12:00:00+00:00")
 
@@ -286,10 +283,10 @@ def test_packed_refs_and_objects_are_read_by_a_storage_that_is_open(repo: Path, 
     assert storage.flows == expected
     assert storage.get_flow("co2") == flow("co2", 2)
     code = (
-        "import sys\nfrom flownb.storage.git import GitStorage\nfrom tests.git_repositories import flow\n"
+        "import sys\nfrom flownb.storage.git import GitStorage\nfrom git_repositories import flow\n"
         "GitStorage(sys.argv[1]).add_flow(flow('by another process'))"
     )
-    subprocess.run([sys.executable, "-c", code, str(repo)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(repo)], check=True, cwd=Path(__file__).parent)
     assert storage.get_flow("by another process") == flow("by another process")
 
 

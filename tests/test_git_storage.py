@@ -6,15 +6,10 @@ import os
 import pickle
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-
-from flownb.document import dumps, loads
-from flownb.errors import FlowExists, FlowNotFound, StorageError
-from flownb.storage import Storage
-from flownb.storage.git import GitStorage
-from tests.git_repositories import (
+from git_repositories import (
     KINDS,
     assert_whole,
     bare,
@@ -27,8 +22,10 @@ from tests.git_repositories import (
     work_tree,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from flownb.document import dumps, loads
+from flownb.errors import FlowExists, FlowNotFound, StorageError
+from flownb.storage import Storage
+from flownb.storage.git import GitStorage
 
 NAMES = ("co2", "CO2", "Co2", "été", "ete", "e\u0301té", "con", "nul", "a b", "日本", "x" * 100, "é" * 100)
 
@@ -273,13 +270,16 @@ def test_what_is_no_flow_hides_no_other_and_is_told(repo: Path) -> None:
 @pytest.mark.kernel
 def test_eight_processes_at_once_lose_nothing(repo: Path) -> None:
     code = (
-        "import sys\nfrom flownb.storage.git import GitStorage\nfrom tests.git_repositories import flow\n"
+        "import sys\nfrom flownb.storage.git import GitStorage\nfrom git_repositories import flow\n"
         "storage = GitStorage(sys.argv[1])\n"
         "for number in range(5):\n"
         "    storage.add_flow(flow(f'of {sys.argv[2]} {number}', number))\n"
         "    storage.add_flow(flow('shared', f'{sys.argv[2]} {number}'), replace=True)\n"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(repo), str(number)]) for number in range(8)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(repo), str(number)], cwd=Path(__file__).parent)
+        for number in range(8)
+    ]
     assert [writer.wait(120) for writer in writers] == [0] * 8
     storage = GitStorage(repo)
     assert len(storage.flows) == 8 * 5 + 1
@@ -292,11 +292,14 @@ def test_eight_processes_at_once_lose_nothing(repo: Path) -> None:
 def test_of_two_processes_that_add_one_name_one_is_told_that_it_is_there(repo: Path) -> None:
     code = (
         "import sys\nfrom flownb.errors import FlowExists\nfrom flownb.storage.git import GitStorage\n"
-        "from tests.git_repositories import flow\n"
+        "from git_repositories import flow\n"
         "try:\n    GitStorage(sys.argv[1]).add_flow(flow('co2', sys.argv[2]))\n"
         "except FlowExists:\n    sys.exit(3)\n"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(repo), str(number)]) for number in range(4)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(repo), str(number)], cwd=Path(__file__).parent)
+        for number in range(4)
+    ]
     assert sorted(writer.wait(60) for writer in writers) == [0, 3, 3, 3]
 
 

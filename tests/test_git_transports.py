@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from git_exchange import FIXTURES, add, exchange, pull, push, subjects, tip, values, whole
+from git_servers import cloned, daemon, git, ssh_stand_in
+from polling import poll
 
 from flownb.errors import StorageError
 from flownb.storage.git.addresses import parse_address
 from flownb.storage.git.cache import place_of
 from flownb.storage.git.storage import GitStorage
-from tests.git_exchange import FIXTURES, add, exchange, pull, push, subjects, tip, values, whole
-from tests.git_servers import cloned, daemon, git, ssh_stand_in
-from tests.polling import poll
 
 if TYPE_CHECKING:
-    from tests.git_servers import HttpRemote
+    from git_servers import HttpRemote
 
 pytestmark = pytest.mark.kernel  # seconds of real git
 
@@ -199,7 +199,7 @@ def test_eight_clones_that_push_at_the_same_time_lose_nothing(remote: Path, tmp_
 
 _PUSH_FOR_EVER = """
 import itertools, pathlib, sys
-from tests.git_exchange import add, push
+from git_exchange import add, push
 clone = pathlib.Path(sys.argv[1])
 for number in itertools.count():
     print(add(clone, f"flow-{number}", number), flush=True)
@@ -215,9 +215,7 @@ def test_whoever_is_killed_while_pushing_leaves_both_sides_whole(
         add(bob, f"sales-{round_}")
         push(bob)
         words = [sys.executable, "-c", _PUSH_FOR_EVER, str(ann)]
-        with subprocess.Popen(
-            words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent
-        ) as process:
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as process:
             assert process.stdout is not None
             made = [process.stdout.readline().strip() for _ in range(2 + round_)]
             process.kill()

@@ -6,12 +6,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from git_exchange import FIXTURES, add, flow, pull, push, subjects, tip, values, whole
+from git_servers import bare, cloned, git, hook, known_as
 
 from flownb.errors import StorageError
 from flownb.storage.git.addresses import parse_address
 from flownb.storage.git.storage import GitStorage
-from tests.git_exchange import FIXTURES, add, flow, pull, push, subjects, tip, values, whole
-from tests.git_servers import bare, cloned, git, hook, known_as
 
 if TYPE_CHECKING:
     from pathlib import Path
