@@ -3,6 +3,7 @@
 #
 #   PYTHON=...           the Python that .venv is made with
 #   FLOWNB_CHROMIUM=...  the Chromium or Chrome of the browser tests
+#   WORKERS=...          processes that run the tests
 #   ARGS=...             more words for pytest or the benchmarks: make check ARGS="-k digest"
 
 SHELL := /bin/bash
@@ -20,7 +21,10 @@ INSTALL := PIP_ROOT_USER_ACTION=ignore $(PY) -m pip install --quiet --disable-pi
 INSTALLED := pyproject.toml flownb/_version.py $(wildcard jupyter-config/*/*/*) $(VENV)/pyvenv.cfg
 # the demo is content with less than the tests need, and takes what is there
 ANY_INSTALL := $(if $(wildcard .stamps/dev),.stamps/dev,.stamps/examples)
-PYTEST := $(PY) -m pytest -n 2
+PYTEST := $(PY) -m pytest -n $(WORKERS)
+
+# one more than two processors have work for: while some wait for a kernel, there is one that does not
+WORKERS ?= 3
 
 # environments with an older ipykernel, whose kernels the tests run flows in
 KERNELS := .kernels/6.17.1 .kernels/6.29.5

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flownb.document import import_nbformat
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+import_nbformat()  # seconds quicker than what the tests would import, in each of the processes that run them
 
 #: what a front end, a shell or a developer sets, and no test may depend on
 _STRIPPED = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -88,10 +87,12 @@ def run_command(
     Exit status: 0 success, 1 the flow failed, 2 it could not be started, 130 it was cancelled.
     """
     from flownb.cli.looking import project_of
+    from flownb.document import import_nbformat
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
 
-    threading.Thread(target=_import_nbformat, name="flownb-import").start()
+    # what each run needs, while other things are looked at
+    threading.Thread(target=import_nbformat, name="flownb-import").start()
     storage, flow = open_flow(reference)
     given = given_values(file, assignments)
     chosen = {
@@ -123,21 +124,6 @@ def run_command(
     else:
         _print_run(run)
     return _status(run, project)
-
-
-def _import_nbformat() -> None:
-    """Import what each run needs, while other things are looked at, and without what it does not need.
-
-    Where `rfc3987_syntax` is installed, jsonschema imports it with its grammar, for a check of addresses that
-    nbformat makes no use of: six times the rest.
-    """
-    grammar = "rfc3987_syntax"
-    if grammar not in sys.modules:
-        sys.modules[grammar] = None  # type: ignore[assignment]  # so the import system marks what is missing
-        try:
-            import nbformat  # noqa: F401
-        finally:
-            del sys.modules[grammar]
 
 
 def given_values(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from flownb.document.files import (
     load_notebook,
     loads_notebook,
 )
+from flownb.document.nbformats import import_nbformat
 from flownb.document.reading import from_dict, is_document, loads, read, whole_notebook
 from flownb.document.writing import MIME, SCHEMA, declaration, dumps, inject, to_dict, to_notebook, write
 
@@ -18,6 +19,7 @@ __all__ = [
     "declaration",
     "dumps",
     "from_dict",
+    "import_nbformat",
     "inject",
     "is_document",
     "language_of",

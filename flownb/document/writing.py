@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.document.files import Json, injected
+from flownb.document.nbformats import import_nbformat
 from flownb.errors import DocumentError
 from flownb.files import notebook_bytes, write_atomic
 
@@ -56,6 +57,7 @@ def dumps(flow: Flow) -> str:
 
 def to_notebook(flow: Flow) -> NotebookNode:
     """Return the flow document as a `NotebookNode`, ready to be executed."""
+    import_nbformat()
     import nbformat
 
     return nbformat.from_dict(to_dict(flow))

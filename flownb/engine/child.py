@@ -62,6 +62,9 @@ class _Telling(Observer):
 
 
 def _execute(job: dict[str, Any], telling: _Telling) -> None:
+    from flownb.document import import_nbformat
+
+    import_nbformat()
     import papermill  # noqa: F401  # before its engines, which import it in a circle
     from nbformat import from_dict
     from papermill.engines import Engine, papermill_engines

@@ -169,6 +169,9 @@ def _preloaded(about: Mapping[str, Any], own: Sequence[str], seconds: float) -> 
 
 def _trial(notebook: Json | None, folder: Path) -> Finding:
     """Run one trivial cell, twice: the second tells what a run costs."""
+    from flownb.document import import_nbformat
+
+    import_nbformat()
     import nbformat.v4 as v4
 
     from flownb.engine import Limits, execute
