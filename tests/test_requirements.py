@@ -55,6 +55,17 @@ def test_modules_of_the_project_are_followed_and_have_their_digests(project: Pat
     assert list(seen.distributions) == ["numpy"]
 
 
+def test_a_module_of_the_project_that_has_changed_is_read_again(project: Path) -> None:
+    assert list(requirements_of(["ours.clean"], project).distributions) == []
+    (project / "ours" / "clean.py").write_text("import json, numpy\n")
+    assert list(requirements_of(["ours.clean"], project).distributions) == ["numpy"]
+
+
+def test_an_import_from_beyond_the_top_is_passed_over(project: Path) -> None:
+    (project / "ours" / "clean.py").write_text("def f():\n    from .... import x\n\nimport numpy\n")
+    assert list(requirements_of(["ours.clean"], project).distributions) == ["numpy"]
+
+
 def test_a_module_that_is_nowhere_needs_nothing() -> None:
     assert requirements_of(["no_such_module_at_all"]).distributions == {}
 

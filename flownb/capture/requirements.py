@@ -9,7 +9,7 @@ import importlib.util
 import platform
 import re
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from flownb.capture.importing import local_file
@@ -61,6 +61,14 @@ def modules_of(carried: Iterable[Carried]) -> frozenset[str]:
 
 def imported_in(source: str) -> Iterator[str]:
     """Yield the full names of the modules that `source` imports anywhere; none where it is not Python."""
+    for module, names, level in _imports(source):
+        if not level:
+            yield module
+            yield from (f"{module}.{name}" for name in names if f"{module}.{name}" in sys.modules)
+
+
+def _imports(source: str) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Yield what `source` imports: a module, the names that are taken from it, how relative it is."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -68,19 +76,14 @@ def imported_in(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=aliases):
-                yield from (alias.name for alias in aliases)
-            case ast.ImportFrom(module=str(module), level=0) if module != "__future__":
-                yield module
-                yield from (
-                    f"{module}.{alias.name}"
-                    for alias in node.names
-                    if f"{module}.{alias.name}" in sys.modules
-                )
+                yield from ((alias.name, (), 0) for alias in aliases)
+            case ast.ImportFrom(module=module, names=aliases, level=level) if module != "__future__":
+                yield module or "", tuple(alias.name for alias in aliases), level
             case ast.Call(
                 func=ast.Name(id="__import__") | ast.Attribute(attr="import_module"),
                 args=[ast.Constant(value=str(name))],
             ):
-                yield name
+                yield name, (), 0
 
 
 def _top(module: str) -> str:
@@ -92,20 +95,19 @@ def _imported_by(name: str, file: Path) -> list[str]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     parts = name.split(".")
     found = [".".join(parts[:length]) for length in range(1, len(parts))]
-    text = file.read_text("utf-8", "replace")
-    found += imported_in(text)
-    for node in ast.walk(_parsed(text)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    about = file.stat()
+    for module, names, level in _imports_of(file, about.st_mtime_ns, about.st_size):
+        try:
+            base = importlib.util.resolve_name("." * level + module, package) if level else module
+        except ImportError:  # beyond the top: whoever comes there in the module is told by Python
+            continue
+        found += [base, *(f"{base}.{name}" for name in names)]
     return [module for module in found if module in sys.modules]
 
 
-def _parsed(text: str) -> ast.AST:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])
+@lru_cache(maxsize=4096)  # each capture follows all modules of the project
+def _imports_of(file: Path, _changed: int, _size: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+    return tuple(_imports(file.read_text("utf-8", "replace")))
 
 
 def _sha256(file: Path) -> str:
