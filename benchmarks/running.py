@@ -30,6 +30,27 @@ from benchmarks.notebooks import {act}, notebook, trivial
 print(json.dumps(time.perf_counter() - start))
 """
 
+_FIRST_RECORDED = """
+import json, time, warnings
+start = time.perf_counter()
+warnings.simplefilter("ignore")
+from flownb.environments import LocalEnvironment
+from flownb.storage import open_storage
+storage = open_storage({folder!r} + "/store.ipynb")
+LocalEnvironment().execute(storage, "many", {{"n": 2}}).raise_for_state()
+print(json.dumps(time.perf_counter() - start))
+"""
+
+_FIRST_SAVED = """
+import json, time, warnings
+start = time.perf_counter()
+warnings.simplefilter("ignore")
+import papermill
+document = {folder!r} + "/document.ipynb"
+papermill.execute_notebook(document, {folder!r} + "/out.ipynb", {{"n": 2}}, progress_bar=False)
+print(json.dumps(time.perf_counter() - start))
+"""
+
 PAPERMILL, EMBEDDED, HERE = "papermill", "ploomber-engine", "run_cell in this process"
 
 
@@ -44,6 +65,7 @@ def rows(rounds: int) -> list[Row]:
         *_notebook("a 20 MB output", notebooks.TWENTY_MB, _few(rounds), quicker=4),
         _drop_in(rounds),
         _first(_few(rounds)),
+        _first_recorded(_few(rounds)),
         _command(_few(rounds)),
         *_recorded(rounds),
     ]
@@ -146,6 +168,19 @@ def _first(rounds: int) -> Row:
         rounds,
     )
     return Row("first run of a fresh process", ours, PAPERMILL, peer, _times_quicker(ours, peer, 1))
+
+
+def _first_recorded(rounds: int) -> Row:
+    """Measure the same of a stored flow, as a script runs it; papermill saves the executed notebook, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        _store(Path(folder), 1)
+        ours, peer = in_turn(
+            lambda: in_fresh_process(_FIRST_RECORDED.format(folder=folder)),
+            lambda: in_fresh_process(_FIRST_SAVED.format(folder=folder)),
+            rounds,
+        )
+    told = _times_quicker(ours, peer, 1)
+    return Row("first recorded run of a fresh process", ours, PAPERMILL, peer, told)
 
 
 def _command(rounds: int) -> Row:
