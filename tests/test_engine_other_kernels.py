@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 
 import nbformat.v4 as v4
 import pytest
-from engine_likeness import OWN, STANDARD, Known, corpus, differences, execute, read_sample, sorted_out
+from engine_likeness import (
+    OWN,
+    STANDARD,
+    Known,
+    corpus,
+    differences,
+    execute,
+    parse_sample,
+    read_sample,
+    sorted_out,
+)
 
 from flownb import engine
 from flownb.engine.observe import Observer
@@ -65,10 +75,12 @@ def kernel(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return str(request.param)
 
 
-def install(python: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def install(
+    python: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, module: str = "ipykernel_launcher"
+) -> None:
     spec = folder / "share" / "kernels" / "python3"
     spec.mkdir(parents=True)
-    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    argv = [str(python), "-m", module, "-f", "{connection_file}"]
     (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "x", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(folder / "share"))
 
@@ -118,6 +130,25 @@ def test_it_is_forked_there_with_what_the_notebook_imports(kernel: str, tmp_path
 def test_the_garbage_collector_has_nothing_to_say(kernel: str, tmp_path: Path) -> None:
     ending, printed = run(tmp_path, "import gc, threading", "print(gc.collect() >= 0)")
     assert (ending.how, printed) == ("success", "True\n")
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("module", ["ipykernel", "ipykernel.kernelapp"])
+def test_a_kernel_that_is_started_without_the_launcher_keeps_its_first_folder(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(Path(sys.executable), tmp_path, monkeypatch, module)
+    sample = parse_sample(
+        "x",
+        "# %%\nimport os, sys\n%mkdir below\n%cd -q below\n!echo 'V = 1' > ../beside.py\n"
+        "# %%\nfrom beside import V\nsys.path, sys.argv[0], V",
+    )
+    outcomes = []
+    for which in (STANDARD, OWN):
+        (folder := tmp_path / which[:5]).mkdir()
+        outcomes.append(execute(sample, which, folder))
+    found = differences(*outcomes)
+    assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.kernel

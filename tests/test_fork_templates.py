@@ -56,7 +56,7 @@ def test_options_of_the_interpreter_and_arguments_of_the_kernel_are_kept() -> No
     launch = launch_of(spec(*argv), {})
     assert isinstance(launch, Launch)
     assert launch.python[1:] == ("-X", "dev", "-I")
-    assert launch.arguments == ("--ext=x", "/kernels/x/c.py")
+    assert (launch.module, launch.arguments) == ("ipykernel", ("--ext=x", "/kernels/x/c.py"))
 
 
 def test_variables_of_the_kernel_are_added_and_may_use_the_others() -> None:

@@ -24,6 +24,7 @@ class Launch:
     python: tuple[str, ...]  #: the interpreter, with its own options
     arguments: tuple[str, ...]  #: of the kernel application, without a connection file
     env: tuple[tuple[str, str], ...]  #: all its variables, sorted
+    module: str = _MODULES[0]  #: that the kernel is started with; which tells what is in `sys.path`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ def launch_of(spec: Any, env: Mapping[str, str], *, platform: str = sys.platform
     parts = _parts(words)
     if parts is None:
         return Refusal(f"the kernel is not started as `python -m ipykernel_launcher`: {' '.join(words)}")
-    options, arguments = parts
+    options, module, arguments = parts
     python = _python(words[0], env)
     if python is None:
         return Refusal(f"the kernel's program {words[0]!r} is not there")
-    return Launch((python, *options), arguments, _variables(spec, env))
+    return Launch((python, *options), arguments, _variables(spec, env), module)
 
 
 def _words(spec: Any) -> list[str]:
@@ -65,8 +66,8 @@ def _words(spec: Any) -> list[str]:
     return [_FIELD.sub(lambda field: known.get(field[1], field[0]), word) for word in spec.argv]
 
 
-def _parts(words: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Split a command line: the interpreter's options, the application's arguments; None: another form."""
+def _parts(words: list[str]) -> tuple[tuple[str, ...], str, tuple[str, ...]] | None:
+    """Split a command line: the interpreter's options, the module, its arguments; None: another form."""
     at = 1
     while at < len(words) and words[at].startswith("-") and words[at] not in ("-m", "-c", "-"):
         at += 2 if words[at] in _WITH_VALUE else 1
@@ -79,7 +80,7 @@ def _parts(words: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
             next(rest, None)
         elif "{connection_file}" not in word:
             arguments.append(word)
-    return tuple(words[1:at]), tuple(arguments)
+    return tuple(words[1:at]), words[at + 1], tuple(arguments)
 
 
 def _python(word: str, env: Mapping[str, str]) -> str | None:

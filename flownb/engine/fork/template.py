@@ -66,7 +66,8 @@ class Template:
             finally:
                 theirs.close()
             try:
-                send_control(ours, {"start": {"owner": os.getpid(), "arguments": list(launch.arguments)}})
+                about = {"owner": os.getpid(), "module": launch.module, "arguments": list(launch.arguments)}
+                send_control(ours, {"start": about})
                 return cls(ours, _ready(ours, limit), process)
             except (TemplateFailed, EOFError, OSError) as error:
                 ours.close()

@@ -36,11 +36,7 @@ class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types 
     """ipykernel's application, less what talks to a front end, and what takes threads."""
 
     streams: tuple[Stream, Stream]  #: `sys.stdout` and `sys.stderr` as they are made
-    #: whether modules are looked for in the run's first folder, wherever the flow goes: up to 6.29.2
-    #: `ipykernel_launcher` leaves it in the path, where Python is not told to keep it out
-    keeps_folder = ipykernel.version_info < (6, 29, 3) and not getattr(
-        sys.flags, "safe_path", sys.flags.isolated
-    )
+    keeps_folder = False  #: whether modules are looked for in the run's first folder, wherever the flow goes
 
     name = "ipython-kernel"  # so that it reads the configuration of that name
 
@@ -122,10 +118,20 @@ def _no_debugger(*_: Any, **__: Any) -> None:
 TemplateApp.__name__ = IPKernelApp.__name__
 
 
-def make(arguments: Sequence[str]) -> TemplateApp:
+def _keeps_folder(module: str) -> bool:
+    """Whether the first folder stays in the path: where Python is not told to keep it out, nor the launcher.
+
+    ipykernel's launcher takes it out since 6.29.3.
+    """
+    kept_out = getattr(sys.flags, "safe_path", sys.flags.isolated)
+    return not kept_out and (module != "ipykernel_launcher" or ipykernel.version_info < (6, 29, 3))
+
+
+def make(module: str, arguments: Sequence[str]) -> TemplateApp:
     """Return an initialised application; its kernel's shell can execute, once there is a loop.
 
     Args:
+        module: what the kernel is started with: `ipykernel_launcher`, or ipykernel's own.
         arguments: those of the kernel's own command line, without the connection file.
 
     """
@@ -133,6 +139,7 @@ def make(arguments: Sequence[str]) -> TemplateApp:
         # it looks at the signature of `run_cell` for each cell anew, which takes a tenth of a short one
         ipkernel._accepts_parameters = _remembered(ipkernel._accepts_parameters)  # noqa: SLF001
     app: TemplateApp = TemplateApp.instance()
+    app.keeps_folder = _keeps_folder(module)
     app.initialize(["--HistoryManager.hist_file=:memory:", *arguments])
     kernel = app.kernel
     history = kernel.shell.history_manager

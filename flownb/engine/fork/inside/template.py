@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.metadata
+import importlib.util
 import linecache
 import math
 import os
@@ -18,7 +19,6 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import child, exercise, guardian, linux, preload, wire
@@ -93,7 +93,7 @@ def main(descriptor: int) -> NoReturn:
         wanted = wire.recv_control(control)[0]["start"]
         owner = os.pidfd_open(wanted["owner"])
         linux.adopt_orphans()
-        app = _app(wanted["arguments"])
+        app = _app(wanted["module"], wanted["arguments"])
     except BaseException as error:  # noqa: BLE001  # told to the owner
         why = next(filter(None, map(str.strip, str(error).splitlines())), "")
         told = f"{type(error).__name__}: {why}"
@@ -103,7 +103,7 @@ def main(descriptor: int) -> NoReturn:
     Template(app, control, owner).serve(began, [], {})
 
 
-def _app(arguments: list[str]) -> TemplateApp:
+def _app(module: str, arguments: list[str]) -> TemplateApp:
     import ipykernel
 
     if ipykernel.version_info < _LEAST:
@@ -115,10 +115,11 @@ def _app(arguments: list[str]) -> TemplateApp:
     # since Python 3.13 they have the program that this was started with, and would show it in tracebacks
     linecache.cache.pop("<string>", None)
     getattr(linecache, "_interactive_cache", {}).clear()
-    launcher = Path(ipykernel.__file__).parent.parent / "ipykernel_launcher.py"
+    spec = importlib.util.find_spec(f"{module}.__main__" if module == "ipykernel" else module)
+    assert spec is not None
     # what a flow that looks at them has to cope with in a kernel as well
-    sys.argv[:] = [str(launcher), "-f", "kernel.json", "--HistoryManager.hist_file=:memory:"]
-    app = make(arguments)
+    sys.argv[:] = [str(spec.origin), "-f", "kernel.json", "--HistoryManager.hist_file=:memory:"]
+    app = make(module, arguments)
     exercise.of_kernel(app)
     if linux.threads() > 1:
         raise RuntimeError(f"the kernel's start leaves threads: {preload.State.now().threads}")
