@@ -83,7 +83,9 @@ def template(**env: str) -> Iterator[Template]:
         )
         theirs.close()
         try:
-            wire.send_control(ours, {"start": {"owner": os.getpid(), "arguments": []}})
+            wire.send_control(
+                ours, {"start": {"owner": os.getpid(), "module": "ipykernel_launcher", "arguments": []}}
+            )
             ready = said(ours)
             assert "ready" in ready, ready
             yield Template(ours, ready)

@@ -408,6 +408,24 @@ BAD = {
     "bad_handler": "import signal; signal.signal(signal.SIGUSR1, lambda *_: None)",
     "bad_folder": "import os; os.chdir('/tmp')",
     "bad_error": "1 / 0",
+    "bad_asking": "import os; PATH = os.path.abspath('data')",
+    "bad_bytes": "from os import getcwdb; PATH = getcwdb()",
+    "bad_cwd": "from pathlib import Path; PATH = Path.cwd()",
+    "bad_opening": "try: open('settings.ini')\nexcept OSError: pass",
+    "bad_looking": "from pathlib import Path; THERE = Path('.env').is_file()",
+    "bad_listing": "import os; ALL = os.listdir()",
+    "bad_scanning": "import os; ALL = [*os.scandir('.')]",
+}
+
+GOOD = {
+    "good_one": "",
+    "good_two": "import json",
+    "good_files": "import os\nwith open(__file__) as file: SIZE = os.stat(file.fileno()).st_size\n"
+    "os.listdir('/'), os.path.exists(b'/etc'), open(os.devnull).close()",
+    "good_taking": "from os import getcwd, stat\nfrom io import open\nclass Files: size = stat",
+    "good_keeping": "import multiprocessing.process",
+    "good_knowing": "A_KERNEL = hasattr(get_ipython(), 'kernel'), display.__name__\n"
+    "import sys; HOOKS = [type(sys.displayhook).__name__, getattr(sys.excepthook, '__name__', '')]",
 }
 
 
@@ -415,13 +433,14 @@ def test_a_module_that_a_fork_would_break_is_left_to_the_flow(tmp_path: Path) ->
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site = tmp_path / "lib" / version / "site-packages"
     site.mkdir(parents=True)
-    for name, source in {**BAD, "good_one": "", "good_two": "import json"}.items():
+    for name, source in {**BAD, **GOOD}.items():
         (site / f"{name}.py").write_text(source)
     (tmp_path / "own_module.py").write_text("")
     path = os.pathsep.join([str(site), str(tmp_path)])
-    modules = ("good_one", *BAD, "own_module", "not_there", "good_two")
+    first, *others = GOOD
+    modules = (first, *BAD, "own_module", "not_there", *others)
     with template(PYTHONPATH=path, PYTHONUSERBASE=str(tmp_path)) as base, base.branch(*modules) as branch:
-        assert branch.ready["loaded"] == ["good_one", "good_two"]
+        assert branch.ready["loaded"] == list(GOOD)
         refused = branch.ready["refused"]
         assert sorted(refused) == sorted([*BAD, "own_module", "not_there"])
         assert "thread" in refused["bad_thread"]
@@ -430,11 +449,32 @@ def test_a_module_that_a_fork_would_break_is_left_to_the_flow(tmp_path: Path) ->
         assert "sockets" in refused["bad_socket"]
         assert "signals" in refused["bad_handler"]
         assert "directory" in refused["bad_folder"]
+        assert {name: refused[name].rpartition(" (")[2] for name in list(BAD)[-7:]} == {
+            "bad_asking": "os.getcwd())",
+            "bad_bytes": "os.getcwdb())",
+            "bad_cwd": "os.getcwd())",
+            "bad_opening": "'settings.ini')",
+            "bad_looking": "'.env')",
+            "bad_listing": "'.')",
+            "bad_scanning": "'.')",
+        }
         assert "ZeroDivisionError" in refused["bad_error"]
         assert "may change" in refused["own_module"]
         assert "not installed" in refused["not_there"]
         with branch.run() as run:
             assert run.cell("import good_two, bad_print").text == "hello\n"
+            took = run.cell("""
+                import builtins, io, os, good_taking as took
+                print(took.getcwd is os.getcwd, took.stat is os.stat, took.open is io.open is builtins.open)
+                print(took.Files().size("/").st_mode == os.stat("/").st_mode, type(os.stat), type(io.open))
+            """)
+            assert took.text == "True True True\nTrue" + " <class 'builtin_function_or_method'>" * 2 + "\n"
+            kept = run.cell(
+                "import os, good_keeping as k; print(k.multiprocessing.process.ORIGINAL_DIR == os.getcwd())"
+            )
+            assert kept.text == "True\n"
+            known = run.cell("import good_knowing as known; print(*known.A_KERNEL, *known.HOOKS)")
+            assert known.text == "True display ZMQShellDisplayHook excepthook\n"
             run.leave()
 
 

@@ -19,6 +19,8 @@ from itertools import chain, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flownb.engine.fork.inside.looks import FILES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -42,9 +44,6 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
         "pandas.io.formats.csvs",
     ),
 }
-
-_READ_AT_IMPORT = ("matplotlibrc", ".numba_config.yaml")
-"""Files of the working directory that libraries read when they are imported: matplotlib, numba."""
 
 _NEVER = frozenset({"__future__", "__main__", "antigravity", "this"})
 
@@ -275,7 +274,7 @@ def _folder_matters(folder: str, paths: tuple[str, ...]) -> bool:
             names = [(entry.name, entry.path) for entry in entries]
     except OSError:
         return True
-    if any(name in _READ_AT_IMPORT for name, _ in names):
+    if any(name in FILES for name, _ in names):
         return True
     elsewhere = tuple(path for path in paths if path != folder)
     return any(

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import tornado.platform.asyncio  # noqa: F401  # what `IOLoop.current()` would else import in each child
 from tornado.ioloop import IOLoop
 
-from . import linux, wire
+from . import linux, looks, wire
 from .execution import unheard
 
 if TYPE_CHECKING:
@@ -245,6 +245,7 @@ class Child:
                 else:
                     os.environ[name] = value
             os.chdir(wanted["cwd"])
+            looks.have_folder(os.getcwd())
             if self._keeps_folder:
                 sys.path.insert(0, os.getcwd())
             shell = self._kernel.shell

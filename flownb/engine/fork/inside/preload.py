@@ -13,14 +13,18 @@ import site
 import sys
 import sysconfig
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import linux
+from .looks import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from IPython.core.interactiveshell import InteractiveShell
 
 #: name of a thread that does no harm in a fork that lacks it -> the library that it is known of. pyarrow's
 #: jemalloc has handlers for forks: 2,000 forks while that thread was at work, and 400 that did real work
@@ -52,8 +56,10 @@ class State:
         return cls(_threads(), _shared_descriptors(), _handlers(), os.getcwd())
 
 
-def load(modules: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+def load(modules: Iterable[str], shell: InteractiveShell) -> tuple[list[str], dict[str, str]]:
     """Import the modules in their order; return those imported, and those left out with the reason.
+
+    They find what they would find in a cell that this shell executes, but for a running event loop.
 
     Raises `Spoiled` where an import has left something behind: fork again, and leave that module out.
     """
@@ -65,7 +71,8 @@ def load(modules: Iterable[str]) -> tuple[list[str], dict[str, str]]:
         for module in modules:
             reason = _not_ours(module)
             if reason is None:
-                _load(module, before)
+                with _as_in_a_cell(shell):
+                    _load(module, before)
                 loaded.append(module)
             else:
                 refused[module] = reason
@@ -75,13 +82,26 @@ def load(modules: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     return loaded, refused
 
 
+@contextmanager
+def _as_in_a_cell(shell: InteractiveShell) -> Iterator[None]:
+    """Have IPython's builtins and hooks in place: pandas asks for them whether it is in a notebook."""
+    hook = sys.excepthook
+    with shell.builtin_trap, shell.display_trap:
+        sys.excepthook = shell.excepthook
+        try:
+            yield
+        finally:
+            sys.excepthook = hook
+
+
 def _load(module: str, before: State) -> None:
     with tempfile.TemporaryFile() as file:
         saved = [os.dup(1), os.dup(2)]
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
-            importlib.import_module(module)
+            with watched() as looks:
+                importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001  # told as the reason
             raise Spoiled(module, f"its import raises {type(error).__name__}: {error}") from None
         finally:
@@ -93,6 +113,8 @@ def _load(module: str, before: State) -> None:
                 os.close(copy)
         if file.seek(0, os.SEEK_END):
             raise Spoiled(module, "its import prints or warns, which a notebook is to show")
+    if looks:
+        raise Spoiled(module, f"its import looks at the working directory ({looks[0]})")
     reason = changed(before)
     if reason is not None:
         raise Spoiled(module, reason)

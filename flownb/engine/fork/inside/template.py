@@ -406,7 +406,7 @@ class Template:
         linux.adopt_orphans()
         gc.unfreeze()
         try:
-            loaded, others = preload.load(modules)
+            loaded, others = preload.load(modules, self._app.kernel.shell)
         except preload.Spoiled as spoiled:
             wire.send_control(news, {"without": spoiled.module, "reason": spoiled.reason})
             os._exit(0)
