@@ -246,6 +246,34 @@ def test_a_failure_is_remembered_for_a_while(own: Templates, tmp_path: Path) -> 
 
 
 @pytest.mark.kernel
+def test_one_that_was_killed_while_it_started_is_replaced_at_once(own: Templates, tmp_path: Path) -> None:
+    program, first = tmp_path / "python", tmp_path / "first"
+    program.write_text(
+        f'#!/bin/sh\n[ -e {first} ] && exec {sys.executable} "$@"\ntouch {first}; kill -KILL $$\n'
+    )
+    program.chmod(0o755)
+    usual = launch()
+    process = own.child(Launch((str(program),), usual.arguments, usual.env))
+    assert process.alive
+    process.close()
+
+
+@pytest.mark.kernel
+def test_where_no_descriptors_are_left_that_is_the_reason_and_not_remembered(own: Templates) -> None:
+    before = descriptors()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
+    try:
+        with pytest.raises(TemplateFailed, match="Too many open files") as caught:
+            own.child(launch())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert descriptors() == before
+    own.child(launch()).close()
+
+
+@pytest.mark.kernel
 def test_a_forked_copy_of_a_process_has_no_template_of_its_parent() -> None:
     mine = templates().template(launch())
     read, write = os.pipe()

@@ -9,7 +9,7 @@ import time
 import nbformat.v4 as v4
 import pytest
 
-from flownb.engine.fork.wanted import COMPANIONS, wanted
+from flownb.engine.fork.wanted import COMPANIONS, judged, wanted
 
 
 def notebook(*sources):
@@ -206,3 +206,53 @@ def test_a_thousand_cells_take_milliseconds(tmp_path):
     start = time.perf_counter()
     wanted(many, tmp_path)
     assert time.perf_counter() - start < 0.1
+
+
+def test_what_is_left_to_the_notebook_is_told_with_the_reason(tmp_path):
+    (tmp_path / "beside.py").write_text("")
+    sources = (
+        "import numpy\nfrom . import one\nif numpy:\n    import scipy, glob",
+        "import nowhere_at_all",
+        "%env A=1\nimport PIL, numpy, flownb",
+        "import networkx",
+        "def f():\n    import yaml, json",
+        "import beside",
+    )
+    assert judged(notebook(*sources))[1] == {
+        "from .": "it is the project's own, and may change between runs",
+        "scipy": "it is imported under a condition",
+        "nowhere_at_all": "it is not installed",
+        "PIL": "it is imported behind a module of the project's own",
+        "networkx": "it is imported behind a module of the project's own",
+        "yaml": "it is imported within a function",
+        "beside": "it is not installed",
+    }
+    assert judged(notebook(*sources[1:]), tmp_path) == (
+        (),
+        {
+            "nowhere_at_all": "it is not installed",
+            "PIL": "it is imported behind '%env'",
+            "numpy": "it is imported behind '%env'",
+            "networkx": "it is imported behind '%env'",
+            "yaml": "it is imported within a function",
+            "beside": "it is the project's own, and may change between runs",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("matplotlibrc", "configures"), ("numpy.py", "hides an installed module")]
+)
+def test_a_file_of_the_folder_is_a_reason(name, words, tmp_path):
+    (tmp_path / name).touch()
+    _, left = judged(notebook("import pandas"), tmp_path)
+    assert name in left["pandas"]
+    assert words in left["pandas"]
+    _, left = judged(notebook("import pandas"), tmp_path / "gone")
+    assert left == {"pandas": "the working directory cannot be read: No such file or directory"}
+
+
+def test_a_cell_that_is_no_python_is_a_reason():
+    assert judged(notebook("import json; (", "import pandas"))[1] == {
+        "pandas": "it is imported behind a cell that is no Python"
+    }

@@ -119,7 +119,7 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
     from flownb.engine.fork.run import costly
     from flownb.engine.fork.template import TemplateFailed
     from flownb.engine.fork.templates import templates
-    from flownb.engine.fork.wanted import COMPANIONS, wanted
+    from flownb.engine.fork.wanted import COMPANIONS, judged
 
     about: dict[str, Any] = {"engine": "flownb", "kernel": kernel, "python": launch.python[0]}
     start = time.perf_counter()
@@ -137,9 +137,10 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
     yield Finding("template", "good", ready, data={"seconds": seconds, **template.about})
     if notebook is None:
         return
-    modules = costly(wanted(notebook, folder, launch.python[0]))
-    if not modules:
-        text = "nothing: the notebook's cells import no installed package that can be had ahead of them"
+    modules, left = judged(notebook, folder, launch.python[0])
+    modules = costly(modules)
+    if not modules and not left:
+        text = "nothing: the notebook's cells import no installed package"
         yield Finding("preloaded", "good", text, data={"loaded": [], "refused": {}})
         return
     start = time.perf_counter()
@@ -150,18 +151,20 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
         return
     companions = set(chain.from_iterable(COMPANIONS.values()))
     own = [module for module in modules if module not in companions]
-    yield _preloaded(branch, own, time.perf_counter() - start)
+    yield _preloaded(branch, own, left, time.perf_counter() - start)
 
 
-def _preloaded(about: Mapping[str, Any], own: Sequence[str], seconds: float) -> Finding:
+def _preloaded(
+    about: Mapping[str, Any], own: Sequence[str], left: Mapping[str, str], seconds: float
+) -> Finding:
     """Tell what was preloaded: what the notebook imports itself, and of what comes with that how much."""
     known = {module: place for place, module in enumerate(own)}
     loaded = sorted(about.get("loaded", ()), key=lambda module: (known.get(module, len(known)), module))
-    refused = dict(sorted(dict(about.get("refused", {})).items()))
+    refused = dict(sorted({**left, **about.get("refused", {})}.items()))
     named = [module for module in loaded if module in known]
     others = len(loaded) - len(named)
     more = f" and {others} that {'they load' if len(named) != 1 else 'it loads'}" if named and others else ""
-    text = f"{', '.join(named or loaded) or 'nothing'}{more} ({_ms(seconds)})"
+    text = f"{', '.join(named or loaded)}{more} ({_ms(seconds)})" if loaded else "nothing"
     lines = tuple(f"left to the notebook: {module}: {why}" for module, why in refused.items())
     data = {"loaded": loaded, "refused": refused, "seconds": seconds}
     return Finding("preloaded", "note" if refused else "good", text, lines, data)

@@ -191,14 +191,13 @@ class LocalEnvironment(Environment):
         return supervisor
 
     def _make_ready(self, flow: Flow) -> None:
-        """Start the process that the run is going to be forked from; what is in its way the run will tell."""
+        """Start the process that the run is going to be forked from, beforehand."""
         from flownb.engine.fork.interpreter import Launch
         from flownb.engine.fork.run import launch_for
-        from flownb.engine.fork.template import TemplateFailed
         from flownb.engine.fork.templates import templates
 
         kernel = self.kernel or flow.kernel
-        with contextlib.suppress(EnvironmentRefused, TemplateFailed):
+        with contextlib.suppress(Exception):  # the run meets with the same, and tells of it
             launch = launch_for(kernel, self.env) if kernel else None
             if isinstance(launch, Launch):
                 templates().template(launch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -10,7 +11,6 @@ import select
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 from typing import IO, TYPE_CHECKING, Any
 
@@ -30,8 +30,22 @@ _STANDARD = 2  #: the last of the descriptors that every process has
 _ANSWER = 30.0  #: seconds that a template gets to fork; it takes milliseconds
 
 
+LACKING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of a system that has no descriptors, processes or memory left to give."""
+
+_ENDED_FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
+
+
 class TemplateFailed(Exception):
-    """A template could not be started, or does not answer; says why in words for people."""
+    """A template could not be started, or does not answer; says why in words for people.
+
+    Where the system had nothing to make it of (descriptors, processes, memory), its error is the cause.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        """Say why; `passing`: it lay in the moment, and another try may go well."""
+        super().__init__(reason)
+        self.passing = passing
 
 
 class Template:
@@ -53,33 +67,35 @@ class Template:
 
         Raises `TemplateFailed` where it is not within `limit` seconds, with the end of what it wrote.
         """
-        ours, theirs = pair()
-        theirs = _above_standard(theirs)
-        with tempfile.TemporaryFile() as log:
+        with contextlib.ExitStack() as opened:
             try:
+                ours, theirs = map(opened.enter_context, pair())
+                theirs = opened.enter_context(_above_standard(theirs))
+                log = opened.enter_context(os.fdopen(os.memfd_create("template"), "r+b"))
                 process = _started(launch, theirs, log)
             except OSError as error:
-                ours.close()
-                raise TemplateFailed(
-                    f"{launch.python[0]} cannot be started: {error.strerror or error}"
-                ) from error
-            finally:
-                theirs.close()
+                why = f"{launch.python[0]} cannot be started: {error.strerror or error}"
+                raise TemplateFailed(why, passing=error.errno in LACKING) from error
+            theirs.close()
             try:
-                about = {"owner": os.getpid(), "module": launch.module, "arguments": list(launch.arguments)}
-                send_control(ours, {"start": about})
-                return cls(ours, _ready(ours, limit), process)
+                wanted = {"owner": os.getpid(), "module": launch.module, "arguments": list(launch.arguments)}
+                send_control(ours, {"start": wanted})
+                about = _ready(ours, limit)
             except (TemplateFailed, EOFError, OSError) as error:
                 ours.close()
-                reason = str(error) if isinstance(error, TemplateFailed) else "it ended"
-                raise TemplateFailed(_buried(process, reason, log)) from None
+                ended = not isinstance(error, TemplateFailed)
+                told = _buried(process, "it ended" if ended else str(error), log)
+                from_outside = ended and -process.returncode in _ENDED_FROM_OUTSIDE
+                raise TemplateFailed(told, passing=from_outside) from None
+            return cls(socket.socket(fileno=ours.detach()), about, process)
 
     def branch(self, modules: Sequence[str], limit: float) -> Template:
         """Fork a template that has these modules imported.
 
         Raises `TemplateFailed`; this one may be used all the same, unless it is gone.
         """
-        ours, theirs = pair()
+        with _as_failure("no socket can be made"):
+            ours, theirs = pair()
         try:
             with self._turn:
                 send_control(self._control, {"branch": list(modules)}, [theirs.fileno()])
@@ -178,14 +194,15 @@ class Template:
         with _as_failure():
             message, descriptors = recv_control(self._control)
         if "child" not in message:
-            raise TemplateFailed(str(message.get("failed", "the template did not fork")))
+            reason = str(message.get("failed", "the template did not fork"))
+            raise TemplateFailed(reason, passing=True) from OSError(message.get("errno"), reason)
         try:
             return Process(message["child"], descriptors)
         except (OSError, ValueError) as error:  # this process may have no more of them
             for descriptor in descriptors:
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
-            raise TemplateFailed(f"its process cannot be taken over: {error}") from error
+            raise TemplateFailed(f"its process cannot be taken over: {error}", passing=True) from error
 
     @property
     def alive(self) -> bool:
@@ -222,12 +239,12 @@ class Template:
 
 
 @contextlib.contextmanager
-def _as_failure() -> Iterator[None]:
-    """Have the socket's errors say that the template is gone; a closed one's are values of no use."""
+def _as_failure(reason: str = "the template is gone") -> Iterator[None]:
+    """Have a socket's errors say that the template is gone; a closed one's are values of no use."""
     try:
         yield
     except (EOFError, OSError, ValueError) as error:
-        raise TemplateFailed("the template is gone") from error
+        raise TemplateFailed(reason, passing=True) from error
 
 
 def _above_standard(sock: socket.socket) -> socket.socket:

@@ -49,19 +49,20 @@ class Templates:
     ) -> Process:
         """Return a fresh process of that interpreter, with those of the modules imported that it can have.
 
-        A template that is dead is replaced, and one that is stale. `meanwhile` is called while the template
-        is asked, and again where another one has to be. Raises `TemplateFailed` where none can be made
-        within `limit` seconds.
+        A template that is dead is replaced, also where it was killed at its start, and one that is stale.
+        `meanwhile` is called while the template is asked, and again where another one has to be. Raises
+        `TemplateFailed` where none can be made within `limit` seconds.
         """
         for last in (False, True):
-            template = self.template(launch, modules, limit=limit)
-            self._last = template
+            template = None
             try:
+                template = self._last = self.template(launch, modules, limit=limit)
                 return template.child(meanwhile)
-            except TemplateFailed:  # it was killed; nothing has run yet
-                self._bases.discard(template)
-                self._branches.discard(template)
-                if last:
+            except TemplateFailed as failed:  # it was killed; nothing has run yet
+                if template is not None:
+                    self._bases.discard(template)
+                    self._branches.discard(template)
+                if last or not failed.passing:
                     raise
         raise AssertionError
 
@@ -123,7 +124,8 @@ class Shelf:
             try:
                 made = make()
             except TemplateFailed as error:
-                self._failed[key] = time.monotonic(), error
+                if not error.passing:
+                    self._failed[key] = time.monotonic(), error
                 raise
             self._failed.pop(key, None)
             # looked at now, not before: the first kernel of a home folder makes IPython's profile there

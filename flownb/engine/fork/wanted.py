@@ -45,6 +45,8 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+_UNCERTAIN = {"unsure": "it is imported under a condition"}
+
 _NEVER = frozenset({"__future__", "__main__", "antigravity", "this"})
 
 _CHANGES = re.compile(
@@ -80,11 +82,19 @@ def wanted(notebook: Any, folder: str | os.PathLike[str] | None = None, python: 
             and the template has to see where each comes from; companions are left out.
 
     """
+    return judged(notebook, folder, python)[0]
+
+
+def judged(
+    notebook: Any, folder: str | os.PathLike[str] | None = None, python: str = ""
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return what `wanted` does, and why what else the notebook imports, less Python's own, is left to it."""
     here = not python or _same(python, sys.executable)
     paths = _search_paths(folder) if here else ()
     unseen = None if folder is None else os.fspath(folder)  # the folder, until it is worth a look
-    only_python = False
+    why = ""  # why whatever is installed is left to the notebook from there on
     found: list[str] = []
+    left: dict[str, str] = {}
     for source in _sources(notebook):
         change = _CHANGES.search(source)
         certain = source.count("\n", 0, change.start()) + 1 if change else None
@@ -92,15 +102,26 @@ def wanted(notebook: Any, folder: str | os.PathLike[str] | None = None, python: 
         for name in names:
             origin = _origin(name, paths) if here else _by_name(name)
             if origin == "own":
-                only_python = True
+                left[_top(name.lstrip("?")) or "from ."] = (
+                    "it is the project's own, and may change between runs"
+                )
+                why = why or "it is imported behind a module of the project's own"
                 continue
-            if origin == "installed" and not only_python and unseen is not None:
-                only_python, unseen = _folder_matters(unseen, paths), None
-            if origin == "python" or (origin == "installed" and not only_python):
+            if origin == "installed" and not why and unseen is not None:
+                why, unseen = _of_folder(unseen, paths), None
+            if origin == "python" or (origin == "installed" and not why):
                 found += _modules(name, paths) if here else [name.partition(":")[0]]
-        only_python = only_python or broken or change is not None
+            else:
+                reason = why if origin == "installed" else _UNCERTAIN.get(origin, "it is not installed")
+                left.setdefault(_top(name.lstrip("?")), reason)
+        why = why or ("it is imported behind a cell that is no Python" if broken else "")
+        why = why or (f"it is imported behind {change[0].strip()!r}" if change else "")
+        for name in _all_imports(source) if change or "def " in source else ():
+            left.setdefault(name, why if change else "it is imported within a function")
     together = [*found, *(_companions(tuple(found), paths) if here else ())]
-    return tuple(dict.fromkeys(name for name in together if name.partition(".")[0] not in _NEVER))
+    modules = dict.fromkeys(name for name in together if _top(name) not in _NEVER)
+    tops = set(map(_top, modules)) | sys.stdlib_module_names | {"flownb"}
+    return tuple(modules), {name: reason for name, reason in left.items() if name not in tops}
 
 
 def _sources(notebook: Any) -> Iterator[str]:
@@ -134,6 +155,14 @@ def _imports(source: str, certain: int | None) -> tuple[tuple[str, ...], bool]:
         return (), True
     before = takewhile(lambda node: certain is None or node.lineno < certain, tree.body)
     return tuple(chain.from_iterable(map(_imported, before))), False
+
+
+@functools.lru_cache(maxsize=512)
+def _all_imports(source: str) -> tuple[str, ...]:
+    """Return the names of the packages that a cell imports anywhere."""
+    tree = _parsed(source) or ast.Module([], [])
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return tuple(_top(name) or "from ." for node in nodes for name in _imported(node))
 
 
 def _parsed(source: str) -> ast.Module | None:
@@ -267,21 +296,21 @@ def _bound(statements: Iterable[ast.AST]) -> Iterator[str]:
                 yield from _bound(ast.iter_child_nodes(node))
 
 
-def _folder_matters(folder: str, paths: tuple[str, ...]) -> bool:
-    """Tell whether a working directory changes what installed modules are: configures one, or hides one."""
+def _of_folder(folder: str, paths: tuple[str, ...]) -> str:
+    """Tell what in a working directory changes what installed modules are; "" where nothing does."""
     try:
         with os.scandir(folder) as entries:
             names = [(entry.name, entry.path) for entry in entries]
-    except OSError:
-        return True
-    if any(name in FILES for name, _ in names):
-        return True
+    except OSError as error:
+        return f"the working directory cannot be read: {error.strerror or error}"
     elsewhere = tuple(path for path in paths if path != folder)
-    return any(
-        _found(top, elsewhere)[0] in ("python", "installed")
-        for name, path in names
-        if (top := _module_name(name, path)) is not None
-    )
+    for name, path in names:
+        if name in FILES:
+            return f"the working directory has {name}, which configures it or another one"
+        top = _module_name(name, path)
+        if top is not None and _found(top, elsewhere)[0] in ("python", "installed"):
+            return f"the working directory has {name}, which hides an installed module"
+    return ""
 
 
 def _module_name(name: str, path: str) -> str | None:

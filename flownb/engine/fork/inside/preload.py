@@ -12,7 +12,6 @@ import signal
 import site
 import sys
 import sysconfig
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +94,7 @@ def _as_in_a_cell(shell: InteractiveShell) -> Iterator[None]:
 
 
 def _load(module: str, before: State) -> None:
-    with tempfile.TemporaryFile() as file:
+    with os.fdopen(os.memfd_create("import"), "r+b") as file:
         saved = [os.dup(1), os.dup(2)]
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

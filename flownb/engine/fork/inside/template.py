@@ -272,7 +272,9 @@ class Template:
         try:
             spare = spare or self._fork()
         except OSError as error:
-            wire.send_control(self._control, {"failed": f"no process can be forked: {error}"})
+            wire.send_control(
+                self._control, {"failed": f"no process can be forked: {error}", "errno": error.errno}
+            )
             return
         self._send(spare)
 
