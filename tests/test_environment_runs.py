@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -139,6 +140,21 @@ def test_a_step_that_takes_too_long_fails_the_run_where_it_was(project: Path) ->
     assert run.error is not None
     assert str(run.error) == "TimeOut: the step took longer than its limit of 0.5 s"
     assert (run.error.step, run.error.line, run.error.source_line) == ("s2", 2, "time.sleep(60)")
+
+
+def test_record_notebook_and_log_tell_the_limit_that_was_set_also_after_a_retry(project: Path) -> None:
+    tries = "import pathlib, time\ntries = pathlib.Path('tries')\n"
+    source = f"{tries}if not tries.exists():\n    tries.touch()\n    raise ValueError\ntime.sleep(60)"
+    LocalEnvironment().execute(memory(project, flow("quick", "x = 1")), "quick")  # all is ready behind it
+    environment = LocalEnvironment(timeout=1.5, retries=1, backoff=0.01)
+    run = environment.execute(memory(project, flow("slow", source)), "slow")
+    assert (run.state, run.record.attempt) == (State.FAILED, 2)
+    assert str(run.error) == "TimeOut: the run took longer than its limit of 1.5 s"
+    assert (run.seconds or 0) < 10
+    (cell,) = (cell for cell in executed(run).cells if cell.source == source)
+    assert cell.outputs[-1].evalue == "the run took longer than its limit of 1.5 s"
+    for text in (run.notebook.read_text(), run.logs):
+        assert set(re.findall(r"limit of [\d.]+ s", text)) == {"limit of 1.5 s"}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ class Limits:
     timeout: float | None = None  #: the whole run, from the start of its kernel
     step_timeout: float | None = None  #: each cell
     memory: int | None = None  #: bytes that the flow may take, above what its process has at its start
+    spent: float = 0.0  #: seconds of `timeout` that are gone already: earlier attempts took them
 
 
 @dataclass
@@ -45,4 +46,4 @@ class Session:
     def remaining(self) -> float | None:
         """Seconds until the run's limit; negative when it is past, None where there is none."""
         limit = self.limits.timeout
-        return None if limit is None else self.started + limit - time.monotonic()
+        return None if limit is None else self.started + limit - self.limits.spent - time.monotonic()

@@ -216,14 +216,17 @@ class Supervisor:
 
     def _attempt(self, recorder: Recorder) -> Outcome:
         settings = self._settings
-        left = None if self._deadline is None else max(0.001, self._deadline - time.monotonic())
+        # the limit goes there as it was set: it is what the engine tells of when it is passed
+        limits = Limits(
+            settings.timeout, settings.step_timeout, settings.memory, time.monotonic() - self._began
+        )
         ending = execute(
             self._plan.notebook,
             engine=settings.engine,
             kernel=settings.kernel,
             cwd=settings.cwd,
             env=settings.env,
-            limits=Limits(left, settings.step_timeout, settings.memory),
+            limits=limits,
             observer=recorder,
             secrets=self._plan.secrets,
             stop=self.stop,
@@ -235,8 +238,6 @@ class Supervisor:
             self._books.log.note(note)
         if ending.log:
             self._books.log.text(ending.log)
-        if ending.limit == "run":
-            ending = replace(ending, after=settings.timeout)
         return self._outcome_of(ending, recorder.error)
 
     def _outcome_of(self, ending: Ending, where: CellError | None) -> Outcome:
