@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -22,7 +23,6 @@ from flownb.runs import Run, Runs, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.kernel
 
@@ -32,6 +32,15 @@ SALES = flow(
     Step("sum", "total = sum(rows)\ntotal + 1", ("total",), result=True),
     parameters=(Parameter("n", "int", "3"),),
 )
+
+
+NUMBER = (Parameter("i", "int", "0"),)
+
+
+def open_in(folder: Path) -> list[str]:
+    """Return the names of the files below `folder` that this process has open."""
+    targets = [Path(os.path.realpath(link)) for link in Path("/proc/self/fd").iterdir()]
+    return sorted(target.name for target in targets if target.is_relative_to(folder))
 
 
 def states(run: Run) -> list[str]:
@@ -155,6 +164,20 @@ def test_record_notebook_and_log_tell_the_limit_that_was_set_also_after_a_retry(
     assert cell.outputs[-1].evalue == "the run took longer than its limit of 1.5 s"
     for text in (run.notebook.read_text(), run.logs):
         assert set(re.findall(r"limit of [\d.]+ s", text)) == {"limit of 1.5 s"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_runs_that_are_kept_and_read_hold_a_constant_number_of_files_open(project: Path) -> None:
+    storage = memory(project, flow("one", "x = i", parameters=NUMBER))
+    environment = LocalEnvironment()
+    kept = [environment.execute(storage, "one", {"i": 0})]
+    few = open_in(project)
+    kept += environment.map(storage, "one", {"i": range(8)}, parallel=4)
+    kept += [environment.execute(storage, "one", {"i": number}) for number in range(4)]
+    assert {run.state for run in kept} == {State.SUCCESS}
+    assert open_in(project) == few
+    assert [(len(run.outputs), run.metrics["cpu_seconds"] >= 0) for run in kept] == [(0, True)] * 13
+    assert open_in(project) == few
 
 
 @pytest.fixture

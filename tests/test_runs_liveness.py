@@ -141,17 +141,19 @@ def test_a_child_can_take_locks_of_its_own_and_the_parent_keeps_its_own(tmp_path
         assert not held(tmp_path / "child")
 
 
-def test_importing_registers_nothing() -> None:
+def test_importing_registers_nothing(tmp_path: Path) -> None:
     code = (
         "import os\n"
         "def register(after_in_child, **_):\n"
         "    if after_in_child.__module__.startswith('flownb'): print('registered')\n"
         "os.register_at_fork = register\n"
-        "import flownb.runs.liveness as l, tempfile, pathlib\nprint('imported')\n"
-        "p = pathlib.Path(tempfile.mkdtemp())\na = l.Lock(p / 'a').acquire(); b = l.Lock(p / 'b').acquire()"
+        "import flownb.runs.liveness as l, flownb.runs.database as d, pathlib, sys\nprint('imported')\n"
+        "p = pathlib.Path(sys.argv[1])\na = l.Lock(p / 'a').acquire(); b = l.Lock(p / 'b').acquire()\n"
+        "print('locked')\nc = d.Database(p / 'c', print); e = d.Database(p / 'd', print)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["imported", "registered"]
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["imported", "registered", "locked", "registered"]
 
 
 def test_a_lock_in_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:

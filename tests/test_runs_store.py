@@ -4,6 +4,8 @@ import contextlib
 import json
 import multiprocessing
 import os
+import shutil
+import signal
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from polling import poll
 
 from flownb.errors import RecordError, RunNotFound
 from flownb.runs.database import Database
@@ -23,7 +26,7 @@ from flownb.runs.states import State
 from flownb.runs.store import RecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOW = datetime(2026, 11, 22, 4, 15, tzinfo=UTC)
 
@@ -344,6 +347,76 @@ def test_a_forked_child_uses_the_store_without_harm_to_its_parent(
     assert os.waitpid(child, 0)[1] == 0
     store.create(record(project, "after"))
     assert {made.id for made in store.list()} == {"parent", "child", "after"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_children_that_are_forked_while_threads_write_can_write(store: RecordStore, project: Project) -> None:
+    over = threading.Event()
+
+    def write(database: Database) -> None:
+        while not over.is_set():
+            with database.write() as connection:  # nearly all of the time is within
+                for number in range(1_000):
+                    connection.execute("INSERT OR REPLACE INTO steps VALUES ('thread', ?, '')", (number,))
+
+    with ThreadPoolExecutor(2) as pool:
+        store.create(record(project, "parent"))
+        for _ in range(2):
+            pool.submit(write, Database(project.database, project.ensure))
+        try:
+            children = [forked(lambda: RecordStore(project).create(record(project))) for _ in range(4)]
+        finally:
+            over.set()
+    assert [ended(child) for child in children] == [0] * 4
+    assert len(store.list()) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_in_the_middle_of_a_write_leaves_it_to_its_parent(
+    store: RecordStore, project: Project
+) -> None:
+    store.create(record(project, "a"))
+    database = Database(project.database, project.ensure)
+    with database.write() as connection:
+        connection.execute("UPDATE runs SET flow = 'changed'")
+        assert ended(forked(lambda: None)) == 0
+    assert store.get("a").flow == "changed"
+    assert ended(forked(lambda: store.create(record(project, "b")))) == 0
+    assert [made.id for made in store.list(flow="changed")] == ["a"]
+
+
+def forked(action: Callable[[], object]) -> int:
+    """Do something in a child that is forked; its status is 0 where it could."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        action()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def ended(child: int) -> int:
+    """Return the status of a child when it has ended."""
+    try:
+        _, status = poll(lambda: (found := os.waitpid(child, os.WNOHANG))[0] and found, 10)
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_records_whose_folder_was_deleted_begin_anew_though_somebody_keeps_the_old_store(
+    store: RecordStore, project: Project
+) -> None:
+    store.create(record(project, "old"))
+    shutil.rmtree(project.records)
+    assert store.list() == []
+    RecordStore(project).create(record(project, "new"))
+    assert [made.id for made in store.list()] == ["new"]
+    assert project.database.exists()
 
 
 def test_a_store_of_a_newer_flownb_is_refused_untouched(project: Project) -> None:

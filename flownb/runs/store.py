@@ -182,7 +182,7 @@ class RecordStore:
         return [buried for record in self.live() if (buried := bury(self, record)) is not None]
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file for all of this process; it is opened again when it is needed."""
         self._database.close()
 
     def _one(self, statement: str, values: tuple[Any, ...], problem: str) -> RunRecord:
