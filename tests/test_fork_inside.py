@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -355,6 +356,27 @@ def test_runs_have_random_numbers_of_their_own(base: Template) -> None:
                 run.leave()
     assert len({text for pair in drawn for text in pair.split()}) == 6
     poll(lambda: not lives(branch.pid))
+
+
+def test_a_tracer_that_the_flow_has_started_does_not_hold_up_the_end(base: Template) -> None:
+    with base.run() as run:
+        run.send("""
+            import ctypes, os, signal, time
+            system = ctypes.CDLL(None)
+            ANY_TRACER, SET_TRACER, ATTACH = ctypes.c_ulong(-1), 0x59616D61, 16
+            system.prctl(SET_TRACER, ANY_TRACER)
+            traced = os.getpid()
+            if os.fork() == 0:
+                os.setsid()
+                system.ptrace(ATTACH, traced, 0, 0)
+                time.sleep(1000)
+            time.sleep(1000)
+        """)
+        poll(lambda: "\nTracerPid:\t0\n" not in Path(f"/proc/{run.child}/status").read_text())
+        run.signal("KILL")
+        asked = time.monotonic()
+        assert run.ended()["signal"] == "SIGKILL"
+        assert time.monotonic() - asked < 5
 
 
 def test_a_killed_template_takes_no_run_with_it(base: Template) -> None:

@@ -89,7 +89,13 @@ def _kill(child: int) -> None:
 
 
 def _ended(child: int) -> dict[str, Any]:
-    _, status, usage = os.wait4(child, 0)
+    while True:
+        gone, status, usage = os.wait4(child, os.WNOHANG)
+        if gone:
+            break
+        # it is dying, or a tracer that the flow has started keeps it, and does not let go before its own end
+        linux.sweep(frozenset({child}))
+        time.sleep(0.0005)
     code = os.waitstatus_to_exitcode(status)
     try:
         name = signal.Signals(-code).name if code < 0 else None
