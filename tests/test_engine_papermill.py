@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -127,6 +128,25 @@ def test_papermill_hears_of_errors_as_it_is_used_to(tmp_path: Path) -> None:
         papermill(notebook("import time; time.sleep(60)"), tmp_path, execution_timeout=1)
     assert Path.cwd() != tmp_path
     assert sorted(os.listdir(tmp_path)) == ["in.ipynb", "out.ipynb"]
+
+
+def test_papermill_may_be_called_where_an_event_loop_runs(tmp_path: Path) -> None:
+    from papermill.exceptions import PapermillExecutionError
+
+    async def a_cell_of_a_notebook() -> None:
+        papermill(notebook("6 * 7", "1/0"), tmp_path)
+
+    with pytest.raises(PapermillExecutionError, match="division by zero"):
+        asyncio.run(a_cell_of_a_notebook())
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert executed.cells[1].outputs[0].data["text/plain"] == "42"  # below what papermill says of the error
+
+
+def test_an_interrupt_while_papermill_waits_ends_the_kernel_and_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        papermill(notebook("import os, time\nos.kill(os.getppid(), 2)\ntime.sleep(60)"), tmp_path)
+    told = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert told.cells[0].metadata.papermill.status == "failed"
 
 
 def test_the_engines_module_is_light() -> None:

@@ -9,6 +9,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from flownb.engine.run import run_session
 from flownb.engine.saver import Saver
 from flownb.engine.session import Limits, Session
+from flownb.engine.work import Work
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -29,14 +30,15 @@ def execute_alone(
     """Execute `nb` for papermill, which has changed into the folder that it is to run in.
 
     Raises `DeadKernelError` and `CellTimeoutError` as papermill's standard engine does; a cell's own
-    error is left in its outputs, where papermill looks for it.
+    error is left in its outputs, where papermill looks for it. An interrupt ends the kernel, and is raised.
     """
     saver = Saver(output_path, between=autosave_cell_every > 0)
     session = Session(
         limits=Limits(step_timeout=execution_timeout), observer=saver, start_timeout=start_timeout
     )
     options.pop("input_path", None)
-    run_session(nb, kernel_name, session, **options)
+    # in a thread of its own, as the caller's may have an event loop that runs: each cell of a notebook does
+    Work(lambda: run_session(nb, kernel_name, session, **options), session.stop).result()
     assert session.ending is not None
     saver.write(nb)
     _raise(session.ending)
