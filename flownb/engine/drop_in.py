@@ -13,6 +13,7 @@ from flownb.engine.fork.fold import Fold
 from flownb.engine.fork.keeper import Keeper
 from flownb.engine.fork.run import CannotFork, process_for, run_forked
 from flownb.engine.plugin import FORKING
+from flownb.engine.room import check_room
 from flownb.engine.saver import Saver
 from flownb.engine.session import Limits, Session
 from flownb.engine.work import Work
@@ -88,6 +89,7 @@ def execute_notebook(
     if process is None:
         from papermill.engines import NBClientEngine
 
+        check_room()
         return NBClientEngine.execute_notebook(
             nb,
             kernel_name,
@@ -106,9 +108,13 @@ def execute_notebook(
     except BaseException:
         process.close()
         raise
+    work = Work(lambda: _run(keeper, folds[-1], process, session), session.stop)
     try:
-        ending = Work(lambda: _run(keeper, folds[-1], process, session), session.stop).result()
+        ending = work.result()
     except BaseException:
+        if work.ident is None:  # there was no thread to be had, so nobody else lets go of it
+            process.close()
+            keeper.close()
         with contextlib.suppress(FlownbError):  # where it cannot be written, either: the first error says why
             teller.write(nb)  # as far as it has come
         raise

@@ -13,12 +13,14 @@ from typing import IO, TYPE_CHECKING, Any
 from flownb.engine.ending import death
 from flownb.engine.kernelspecs import check_folder, check_kernel, child_environment
 from flownb.engine.process import Watched
+from flownb.engine.room import check_room
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _IPC_PATH_LIMIT = 90  #: bytes; Unix sockets' whole paths are limited to 104 or 108
+_DESCRIPTORS = 24  #: that a kernel takes here, and a few more
 _LOG_LIMIT = 8_000  #: bytes kept of what a process wrote outside of cells
 
 _LEAVE = """
@@ -53,11 +55,13 @@ class Kernel:
             env: variables added to this process's own.
 
         Raises:
-            EnvironmentRefused: there is no such kernel or folder, or its process cannot be started.
+            EnvironmentRefused: there is no such kernel or folder, its process cannot be started, or this
+                process lacks descriptors or threads for it.
 
         """
         check_kernel(name)
         check_folder(cwd)
+        check_room(_DESCRIPTORS)
         kernel = cls(name)
         try:
             await kernel._launch(cwd, env)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from flownb.engine.room import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +49,17 @@ class Work(threading.Thread, Generic[T]):
             self._going.release()
 
     def result(self, tick: Callable[[], None] | None = None) -> T:
-        """Do it, call `tick` about ten times a second meanwhile, and return what came of it, or raise it."""
+        """Do it, call `tick` about ten times a second meanwhile, and return what came of it, or raise it.
+
+        Raises `EnvironmentRefused` where no thread can be started.
+        """
         try:
             self.start()
-        except BaseException:
-            if not self._begun.acquire(timeout=_START):
-                raise  # there is no such thread
+        except BaseException as error:
+            if not self._begun.acquire(timeout=_START):  # there is no such thread
+                if isinstance(error, RuntimeError):
+                    raise refusal(errno.EAGAIN) from error
+                raise
             self._stopping.request()  # an interrupt came while the thread was starting
         trouble: BaseException | None = None
         while not self._is_over:

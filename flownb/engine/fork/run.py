@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
 from flownb.engine.kernelspecs import check_folder, child_environment, kernel_spec
+from flownb.engine.room import shortage_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,13 +49,13 @@ def run_forked(keeper: Keeper, fold: Fold, process: Process, session: Session) -
     """Execute the keeper's notebook in a fresh `process`; the session's `ending` says how it ended.
 
     `fold` is that notebook's. Raises what the session's observer raises, and `EnvironmentRefused` where the
-    process cannot begin.
+    process cannot begin. The process is closed in any case.
     """
-    from flownb.engine.fork.cells import Cells
-
     changes: dict[str, str | None] = {name: os.environ[name] for name in PASSING if name in os.environ}
     changes["PWD"] = str(session.cwd)
     try:
+        with shortage_told():
+            from flownb.engine.fork.cells import Cells
         fold.speak_to(process.send)
         cells = Cells(process, fold, keeper, session)
         keeper.notebook_start()
@@ -81,9 +83,21 @@ def process_for(
 
     Raises:
         CannotFork: it cannot be had here.
-        EnvironmentRefused: there is no such kernel or folder.
+        EnvironmentRefused: there is no such kernel or folder, or there is no room for a run here: another
+            engine would break by what this one lacked.
 
     """
+    with shortage_told():
+        return _process_for(nb, kernel_name, session, arguments, meanwhile)
+
+
+def _process_for(
+    nb: NotebookNode,
+    kernel_name: str,
+    session: Session,
+    arguments: tuple[str, ...],
+    meanwhile: Callable[[], object],
+) -> Process:
     from flownb.engine.fork.template import TemplateFailed
     from flownb.engine.fork.templates import templates
     from flownb.engine.fork.wanted import wanted
@@ -96,7 +110,8 @@ def process_for(
         launch = replace(launch, arguments=(*launch.arguments, *arguments))
     # what folds the messages is imported while the template's interpreter starts
     if _FOLD not in sys.modules:
-        threading.Thread(target=importlib.import_module, args=(_FOLD,), name="flownb-import").start()
+        with contextlib.suppress(RuntimeError):  # no thread is to be had: then it is imported when it is used
+            threading.Thread(target=_import_fold, name="flownb-import").start()
     try:
         modules = costly(wanted(nb, session.cwd, launch.python[0]))
         return templates().child(launch, modules, limit=session.start_timeout, meanwhile=meanwhile)
@@ -104,6 +119,11 @@ def process_for(
         why, _, more = str(error).partition("\n")
         hint = " (`flownb doctor` tells more)" if more else ""
         raise CannotFork(f"its template process failed: {why}{hint}") from error
+
+
+def _import_fold() -> None:
+    with contextlib.suppress(Exception):  # told to who uses it
+        importlib.import_module(_FOLD)
 
 
 def costly(modules: tuple[str, ...]) -> tuple[str, ...]:
