@@ -115,8 +115,9 @@ def test_what_is_printed_goes_to_log_and_files(tmp_path: Path, caplog: pytest.Lo
         )
     assert (out.getvalue(), err.getvalue()) == ("one\n", "two\n")
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
-    begin = next(index for index, (_, text) in enumerate(told) if text.startswith("Executing Cell 1--"))
+    begin = told.index(("INFO", "Executing notebook with kernel: python3"))
     assert [text.rstrip("-") for _, text in told[begin:]] == [
+        "Executing notebook with kernel: python3",
         "Executing Cell 1",
         "Ending Cell 1",
         "Executing Cell 2",
@@ -125,7 +126,7 @@ def test_what_is_printed_goes_to_log_and_files(tmp_path: Path, caplog: pytest.Lo
         "42",
         "Ending Cell 2",
     ]
-    assert told[begin + 4][0] == "WARNING"
+    assert told[begin + 5][0] == "WARNING"
 
 
 def test_a_progress_bar_counts_the_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

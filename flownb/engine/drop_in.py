@@ -70,7 +70,7 @@ def execute_notebook(
 ) -> NotebookNode:
     """Execute `nb` in place, in the folder that papermill has changed into; see `FlownbEngine`."""
     timeout = execution_timeout or options.get("timeout")
-    teller = Teller(output_path, autosave_cell_every > 0, log_output, stdout_file, stderr_file)
+    teller = Teller(output_path, autosave_cell_every > 0, kernel_name, log_output, stdout_file, stderr_file)
     session = Session(
         limits=Limits(step_timeout=float(timeout) if timeout and timeout > 0 else None),
         observer=teller,
@@ -209,15 +209,22 @@ class Teller(Saver):
         self,
         path: str | None,
         between: bool,  # a private class, one caller
+        kernel: str,
         logs: bool,
         stdout: IO[str] | None,
         stderr: IO[str] | None,
     ) -> None:
-        """Save to `path`; write to the log where `logs`, and to the files."""
+        """Save to `path`; write to the log, what is printed too where `logs`, and to the files."""
         super().__init__(path, between=between)
+        self._kernel = kernel
         self.logs = logs
         self._files = {"stdout": stdout, "stderr": stderr}
         self._begun: dict[str, str] = {}  # lines that are not at their end, for the log
+
+    def kernel_started(self, pid: int | None) -> None:
+        """Log with which kernel the notebook is executed, in papermill's words."""
+        super().kernel_started(pid)
+        logger.info(f"Executing notebook with kernel: {self._kernel}")  # noqa: G004  # papermill's own line
 
     def cell_started(self, index: int, cell: NotebookNode) -> None:
         """Say so."""
