@@ -58,7 +58,7 @@ def test_a_guardian_that_the_flow_has_stopped_does_its_work_all_the_same(source:
     assert ending.how == ("success" if "on" in source else "timed out")
     assert time.monotonic() - started < 10
     assert watched("1")[0] == Ending("success")
-    assert len(guardians()) <= len(before) + 1
+    poll(lambda: len(guardians()) <= max(len(before), 1))  # one waits for the next run
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(timeout=1e-6)], ids=["cancelled", "out of time"])
