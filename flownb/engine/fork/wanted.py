@@ -101,10 +101,9 @@ def judged(
         names, broken = _imports(source, certain)
         for name in names:
             origin = _origin(name, paths) if here else _by_name(name)
+            top = _top(name.lstrip("?")) or "from ."
             if origin == "own":
-                left[_top(name.lstrip("?")) or "from ."] = (
-                    "it is the project's own, and may change between runs"
-                )
+                left[top] = "it is the project's own, and may change between runs"
                 why = why or "it is imported behind a module of the project's own"
                 continue
             if origin == "installed" and not why and unseen is not None:
@@ -113,7 +112,7 @@ def judged(
                 found += _modules(name, paths) if here else [name.partition(":")[0]]
             else:
                 reason = why if origin == "installed" else _UNCERTAIN.get(origin, "it is not installed")
-                left.setdefault(_top(name.lstrip("?")), reason)
+                left.setdefault(top, reason)
         why = why or ("it is imported behind a cell that is no Python" if broken else "")
         why = why or (f"it is imported behind {change[0].strip()!r}" if change else "")
         for name in _all_imports(source) if change or "def " in source else ():
