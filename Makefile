@@ -16,15 +16,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= python3 python3.13 python3.12 python3.11 python
 ARGS ?=
+# one more than two processors have work for: while some wait for a kernel, there is one that does not
+WORKERS ?= 3
 INSTALL := PIP_ROOT_USER_ACTION=ignore $(PY) -m pip install --quiet --disable-pip-version-check --editable
 # what an installation is made of; when one of these changes, it is made again
 INSTALLED := pyproject.toml flownb/_version.py $(wildcard jupyter-config/*/*/*) $(VENV)/pyvenv.cfg
 # the demo is content with less than the tests need, and takes what is there
 ANY_INSTALL := $(if $(wildcard .stamps/dev),.stamps/dev,.stamps/examples)
 PYTEST := $(PY) -m pytest -n $(WORKERS)
-
-# one more than two processors have work for: while some wait for a kernel, there is one that does not
-WORKERS ?= 3
 
 # environments with an older ipykernel, whose kernels the tests run flows in
 KERNELS := .kernels/6.17.1 .kernels/6.29.5
