@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from types import SimpleNamespace
@@ -117,6 +118,22 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@contextmanager
+def room_for(more: int) -> Iterator[None]:
+    """Let this process open so many descriptors, and no more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    last, filled = max(map(int, os.listdir("/proc/self/fd"))), [os.dup(0)]
+    while filled[-1] < last:
+        filled.append(os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filled[-1] + 1 + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in filled:
+            os.close(descriptor)
+
+
 @pytest.fixture
 def ahead(own: Templates) -> int:
     """Return the number of a process that a template has sent beforehand."""
@@ -174,19 +191,10 @@ def test_trouble_meanwhile_leaves_nothing_for_the_next(own: Templates, first: bo
 
 @pytest.mark.kernel
 def test_one_that_could_not_be_taken_over_is_made_up_for(own: Templates, ahead: int) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     poll(lambda: readable(own.template(launch())._control.fileno()))
     before = descriptors()
-    last, filled = max(map(int, os.listdir("/proc/self/fd"))), [os.dup(0)]
-    while filled[-1] < last:
-        filled.append(os.dup(0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (filled[-1] + 4, limits[1]))  # there is room for three
-    try:
+    with room_for(3):
         own.expect()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        for descriptor in filled:
-            os.close(descriptor)
     assert descriptors() == before
     poll(lambda: not lives(ahead))
     for _ in range(2):
@@ -261,13 +269,8 @@ def test_one_that_was_killed_while_it_started_is_replaced_at_once(own: Templates
 @pytest.mark.kernel
 def test_where_no_descriptors_are_left_that_is_the_reason_and_not_remembered(own: Templates) -> None:
     before = descriptors()
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
-    try:
-        with pytest.raises(TemplateFailed, match="Too many open files") as caught:
-            own.child(launch())
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with room_for(3), pytest.raises(TemplateFailed, match="Too many open files") as caught:
+        own.child(launch())
     assert isinstance(caught.value.__cause__, OSError)
     assert descriptors() == before
     own.child(launch()).close()
