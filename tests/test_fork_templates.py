@@ -317,3 +317,21 @@ def test_a_stale_template_is_replaced(own: Templates, tmp_path: Path) -> None:
     second = own.template(found)
     assert second is not first
     assert own.template(found) is second
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("import os; HERE = os.getcwd()", "os.getcwd"), ("try: open('.env')\nexcept OSError: pass", "'.env'")],
+)
+def test_startup_files_that_look_at_the_working_directory_are_not_for_a_template(
+    source: str, reason: str, tmp_path: Path
+) -> None:
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "10-mine.py").write_text(source)
+    found = launch_for("python3", {"IPYTHONDIR": str(tmp_path)})
+    assert isinstance(found, Launch)
+    with pytest.raises(TemplateFailed, match="startup files look at the working directory") as caught:
+        Template.start(found, 20.0)
+    assert reason in str(caught.value)

@@ -18,6 +18,7 @@ from ipykernel.displayhook import ZMQDisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
 
 from .execution import execute, without
+from .looks import watched
 from .session import PipeSession
 from .streams import Stream
 
@@ -81,6 +82,13 @@ class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types 
                 user_ns=self.user_ns,
             )
         self.displayhook.get_execution_count = lambda: kernel.execution_count
+
+    def init_code(self) -> None:
+        """Execute startup files; raises `RuntimeError` where they would be executed in another folder."""
+        with watched() as looks:
+            super().init_code()
+        if looks:
+            raise RuntimeError(f"IPython's startup files look at the working directory ({looks[0]})")
 
     def close(self) -> None:  # noqa: D102
         pass
