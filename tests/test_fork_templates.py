@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from engine_notebooks import watched
 from polling import lives, poll
 
 from flownb.engine.fork.inside.linux import children_of
@@ -335,3 +336,16 @@ def test_startup_files_that_look_at_the_working_directory_are_not_for_a_template
     with pytest.raises(TemplateFailed, match="startup files look at the working directory") as caught:
         Template.start(found, 20.0)
     assert reason in str(caught.value)
+
+
+@pytest.mark.kernel
+def test_startup_files_that_do_not_may_have_the_functions_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "10-mine.py").write_text("from os import getcwd\nopen('/dev/null').close()")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    ending, watch = watched("import os; print(getcwd is os.getcwd, type(getcwd).__name__)")
+    assert (ending.how, ending.engine) == ("success", "flownb")
+    assert watch.text(0) == "True builtin_function_or_method\n"

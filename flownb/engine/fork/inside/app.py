@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipykernel
 from ipykernel.displayhook import ZMQDisplayHook
+from IPython.core import interactiveshell
 from IPython.core.inputtransformer2 import TransformerManager
 
 from .execution import execute, without
@@ -85,7 +86,7 @@ class TemplateApp(IPKernelApp):  # type: ignore[misc]  # ipykernel has no types 
 
     def init_code(self) -> None:
         """Execute startup files; raises `RuntimeError` where they would be executed in another folder."""
-        with watched() as looks:
+        with watched((interactiveshell, "io_open")) as looks:  # behind the `open` of IPython's namespace
             super().init_code()
         if looks:
             raise RuntimeError(f"IPython's startup files look at the working directory ({looks[0]})")

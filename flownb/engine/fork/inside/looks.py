@@ -40,11 +40,12 @@ class _Watched:
 
 
 @contextmanager
-def watched() -> Iterator[list[str]]:
+def watched(*opening: tuple[Any, str]) -> Iterator[list[str]]:
     """Yield a list of the looks that are taken at the working directory within, in words.
 
-    Imports themselves take none, as there is no relative path to look for modules in. What C code and other
-    processes do is not seen.
+    Beside the system's own functions those in `opening` are watched, each the name under which a module has
+    `open`. Imports themselves take no look, as there is no relative path to find modules in. What C code and
+    other processes do is not seen.
     """
     seen: list[str] = []
 
@@ -62,13 +63,15 @@ def watched() -> Iterator[list[str]]:
     before = set(sys.modules)
     places = [(os, name, asks) for name in _ASKED] + [(os, name, opens) for name in _GIVEN_A_PATH]
     places += [(builtins, "open", opens), (io, "open", opens)]
+    places += [(place, name, opens) for place, name in opening if hasattr(place, name)]
     for place, name, tell in places:
         setattr(place, name, _Watched(getattr(place, name), tell))
     try:
         yield seen
     finally:
-        new = [sys.modules[name] for name in sys.modules.keys() - before]  # may have them by `from os import`
-        for place in (os, builtins, io, *new):
+        # what was imported, or executed, may have them by `from os import`
+        others = [sys.modules[name] for name in {*sys.modules.keys() - before, "__main__"}]
+        for place in (*{id(place): place for place, *_ in places}.values(), *others):
             own = getattr(place, "__dict__", {})
             for name in [name for name, value in own.items() if isinstance(value, _Watched)]:
                 own[name] = own[name].function
