@@ -268,6 +268,22 @@ def test_one_that_was_killed_while_it_started_is_replaced_at_once(own: Templates
 
 
 @pytest.mark.kernel
+def test_one_that_does_not_answer_is_replaced_for_the_run_at_hand(
+    own: Templates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf, child = own.template(launch()), Template.child
+
+    def asked(template: Template, *args: Any) -> Any:
+        if template is deaf:
+            raise TemplateFailed("it did not answer")
+        return child(template, *args)
+
+    monkeypatch.setattr(Template, "child", asked)
+    own.child(launch()).close()
+    assert own.template(launch()) is not deaf
+
+
+@pytest.mark.kernel
 def test_where_no_descriptors_are_left_that_is_the_reason_and_not_remembered(own: Templates) -> None:
     before = descriptors()
     with room_for(3), pytest.raises(TemplateFailed, match="Too many open files") as caught:

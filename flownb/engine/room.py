@@ -22,6 +22,9 @@ _HELP = {
     errno.ENOMEM: f"free some memory, {_FEWER}",
 }
 
+LACKING = frozenset(_HELP)
+"""Errors of a system that has no descriptors, processes or memory left to give."""
+
 
 def refusal(number: int) -> EnvironmentRefused:
     """Return what says that a run cannot be started for want of what the error `number` stands for."""
@@ -50,7 +53,7 @@ def shortage_told() -> Iterator[None]:
 def _lacking(error: BaseException | None) -> int | None:
     """Return the number of the error that is at the bottom of it, where that is a shortage."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _HELP:
+        if isinstance(error, OSError) and error.errno in LACKING:
             return error.errno
         error = error.__cause__
     return None
@@ -68,7 +71,7 @@ def check_room(descriptors: int = 32, threads: int = 12) -> None:
         for _ in range(descriptors):
             opened.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401  # to be closed if one fails
     except OSError as error:
-        if error.errno not in _HELP:
+        if error.errno not in LACKING:
             raise
         raise refusal(error.errno) from error
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -18,6 +17,7 @@ from flownb.engine.ending import death, exit_status
 from flownb.engine.fork.inside.boot import command
 from flownb.engine.fork.inside.wire import Frame, pair, readable, recv_control, send_control
 from flownb.engine.fork.process import Process
+from flownb.engine.room import LACKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +29,6 @@ _LOG_LIMIT = 4_000  #: bytes shown of what a template wrote that could not start
 _STANDARD = 2  #: the last of the descriptors that every process has
 _ANSWER = 30.0  #: seconds that a template gets to fork; it takes milliseconds
 
-
-LACKING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Errors of a system that has no descriptors, processes or memory left to give."""
 
 _ENDED_FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 

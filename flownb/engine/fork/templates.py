@@ -58,11 +58,11 @@ class Templates:
             try:
                 template = self._last = self.template(launch, modules, limit=limit)
                 return template.child(meanwhile)
-            except TemplateFailed as failed:  # it was killed; nothing has run yet
+            except TemplateFailed as failed:  # it was killed, or does not answer; nothing has run yet
                 if template is not None:
                     self._bases.discard(template)
                     self._branches.discard(template)
-                if last or not failed.passing:
+                if last or (template is None and not failed.passing):
                     raise
         raise AssertionError
 
