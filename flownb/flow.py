@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from flownb.errors import NameRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
     from pathlib import Path
 
     from flownb.graph import Graph
 
-How = Literal["import", "module", "definition", "literal", "statements", "pickle"]
+How = Literal["import", "module", "statement", "frozen", "definition", "literal", "statements", "pickle"]
+OLD_HOWS = frozenset({"definition", "literal", "statements", "pickle"})
+"""How things were carried by flows of schema 1, which are read and run as they are."""
 
 _NAME_LIMIT = 100
 
@@ -73,7 +75,7 @@ class Parameter:
 class Carried:
     """One thing that the steps need from the notebook around them, and the Python that brings it back.
 
-    `source` is one or more whole statements; executed in order with the rest of the closure, it binds
+    `source` is whole statements; executed in order with the rest of the closure, it binds or changes
     `binds`. `reads` are the names that it needs from the rest of the closure, `reads_first` those of
     them that it needs already when it is executed (decorators, bases, defaults), not only when called.
     `identity` stands for its content in the digest: the source, save where that is not deterministic.
@@ -82,18 +84,20 @@ class Carried:
     name: str
     how: How
     source: str
-    binds: tuple[str, ...] = ()  #: all names bound; `(name,)` where empty
+    binds: tuple[str, ...] = ()  #: names bound or changed; `(name,)` where empty, of a statement none
     reads: tuple[str, ...] = ()
     reads_first: tuple[str, ...] = ()
     identity: str = ""  #: empty: the source itself
     type: str = ""  #: for people: "function", "DataFrame, 12 x 3", "module of pandas 3.0"
     size: int = 0  #: bytes that it takes in the document
-    step: str = ""  #: carried just before this step only, where steps were captured with different ones
+    step: str = ""  #: just before this step; empty: before the parameters, and so before all steps
+    cell: int = 0  #: number of the cell that statements belong to, among those of the flow
+    at: str = ""  #: when a value was frozen (ISO 8601)
 
     @property
     def bound(self) -> tuple[str, ...]:
-        """The names that executing `source` binds."""
-        return self.binds or (self.name,)
+        """The names that executing `source` binds or changes."""
+        return self.binds if self.binds or self.how == "statement" else (self.name,)
 
     @property
     def content(self) -> str:
@@ -134,7 +138,7 @@ class Flow:
     name: str
     parameters: tuple[Parameter, ...] = ()
     steps: tuple[Step, ...] = ()
-    closure: tuple[Carried, ...] = ()  #: in an order in which it can be executed
+    closure: tuple[Carried, ...] = ()  #: what is replayed and frozen, in the order in which it is executed
     description: str = ""
     requirements: Requirements = field(default_factory=Requirements)
     kernel: str = "python3"  #: name of the kernelspec
@@ -164,17 +168,26 @@ class Flow:
             "language": self.language,
             "parameters": [[p.name, p.annotation, p.default, p.help] for p in self.parameters],
             "steps": [[s.name, s.source, list(s.outputs), s.result] for s in self.steps],
-            "closure": [
-                [list(c.bound), c.how, c.content, c.step]
-                # What the closure holds is content, in which order it is written down is not; several
-                # entries of one name keep theirs.
-                for c in sorted(self.closure, key=lambda c: (c.step, c.bound, c.how))
-            ],
+            "closure": [[list(c.bound), c.how, c.content, c.step] for c in self._ordered_closure()],
         }
         if self.notebook is not None:
             content["cells"] = [[c["cell_type"], "".join(c["source"])] for c in self.notebook["cells"]]
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def of_schema_1(self) -> bool:
+        """Whether it carries things as flows of schema 1 did: behind the parameters, in no order of time."""
+        return any(entry.how in OLD_HOWS for entry in self.closure)
+
+    def _ordered_closure(self) -> Sequence[Carried]:
+        """Return the closure in the order that is content: of statements, that in which they were executed.
+
+        In schema 1, and of imports, the order is none; several entries of one name keep theirs.
+        """
+        if any(entry.how in ("statement", "frozen") for entry in self.closure):
+            return self.closure
+        return sorted(self.closure, key=lambda c: (c.step, c.bound, c.how))
 
     @property
     def version(self) -> str:

@@ -107,8 +107,13 @@ def test_a_cell_is_cut_into_parameters_and_step() -> None:
         ("x = 1\nprint(x)", False),
         ("x = 1\n!ls", False),
         ("df.head()", True),
-        ("%time x", False),
-        ("1", False),
+        ("%time x", True),
+        ("%time x = 1", False),
+        ("%time print(x)", False),
+        ("1", True),
+        ("'text'", True),
+        ("1;", False),
+        ("%timeit x", False),
     ],
 )
 def test_the_last_expression_is_the_result_where_it_shows_something(body: str, shown: bool) -> None:

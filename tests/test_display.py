@@ -24,7 +24,8 @@ from flownb.runs.markup import (
 )
 from flownb.runs.record import RunRecord, StepRecord
 from flownb.runs.states import State
-from flownb.ui.display import capture_summary, flow_card, flow_list, parameters_text
+from flownb.ui.capturing import Replayed, capture_summary
+from flownb.ui.display import flow_card, flow_list, parameters_text
 from flownb.ui.markup import Shown, titled_table
 from flownb.ui.progress import Throttle, progress_for
 
@@ -85,14 +86,18 @@ def flow(name: str = "co2", secret: str = '"hunter2"') -> Flow:
             Carried("pd", "import", "import pandas as pd", type="module of pandas", size=19),
             Carried(
                 "monthly",
-                "definition",
+                "statement",
                 "def monthly(x): return pd",
+                ("monthly",),
                 reads=("pd",),
                 type="function",
                 size=1510,
+                cell=1,
             ),
-            Carried("DATA", "literal", "DATA = 'x.csv'", type="str", size=14),
-            Carried("model", "pickle", "model = ...", type="Model", size=5_200_000),
+            Carried("DATA", "statement", "DATA = 'x.csv'", ("DATA",), type="statement", size=14, cell=2),
+            Carried(
+                "model", "frozen", "model = ...", type="Model", size=5_200_000, at="2026-11-29T08:05:00+00:00"
+            ),
         ),
         description="Yearly means.",
         requirements=Requirements("3.11.9", {"pandas": "3.0.1"}, {"helpers": "ab" * 32}),
@@ -118,14 +123,35 @@ def test_a_capture_is_told_in_one_line_with_the_rest_behind_it() -> None:
     assert "open" not in page.attributes
 
 
-def test_a_capture_tells_how_everything_that_its_step_needs_is_carried_and_how_big_it_is() -> None:
-    shown = capture_summary(flow(), "load")
+REPLAYED = [Replayed("In[2]", 1, 0.01, ("pd",)), Replayed("In[7]", 3, 40.7, ("raw", "table"))]
+
+
+def test_a_capture_tells_what_a_run_replays_and_what_that_cost_here() -> None:
+    shown = capture_summary(flow(), "load", replayed=REPLAYED[:1])
+    assert "replays 1 statement of In[2]\n" in shown.text
+    shown = capture_summary(flow(), "load", replayed=REPLAYED)
+    assert "replays 4 statements of In[2], In[7]: 40.7 s" in shown.text
+    assert "In[7]: raw, table" in shown.text
+    assert "def monthly(x): return pd" in Checked(shown.html).text
+    many = [Replayed(f"In[{number}]", 2) for number in range(1, 10)]
+    assert "18 statements of In[1], In[2], In[3], In[4], In[5], 4 more" in capture_summary(
+        flow(), "load", replayed=many
+    ).text
+
+
+def test_a_capture_offers_what_to_do_where_replaying_takes_long() -> None:
+    shown = capture_summary(flow(), "load", replayed=REPLAYED)
     for text in (shown.text, Checked(shown.html).text):
-        assert "monthly" in text
-        assert "its source" in text
-        assert "1.5 kB" in text
-        assert "pd" in text  # what monthly reads
-        assert "Model" not in text  # what no step of it reads
+        assert "each run replays 40.7 s of work, most of it In[7]: `--freeze raw`" in " ".join(text.split())
+    assert "of work" not in capture_summary(flow(), "load", replayed=REPLAYED[:1]).text
+
+
+def test_what_is_frozen_stands_outside_of_what_has_to_be_opened_with_type_size_and_age() -> None:
+    shown = capture_summary(flow(), "load")
+    assert shown.html.index("</details>") < shown.html.index("frozen since")
+    for text in (shown.text, Checked(shown.html).text):
+        assert "frozen since 2026-11-29 08:05 UTC: `model` (Model, 5.2 MB)" in " ".join(text.split())
+        assert "bind it in a cell above" in " ".join(text.split())
 
 
 def test_a_flow_of_one_step_is_called_by_its_name_alone() -> None:

@@ -122,8 +122,8 @@ def test_a_closure_edited_in_jupyter_is_read_by_its_statements() -> None:
         "date": "import",
         "Enum": "import",
         "Market": "definition",
-        "SCALE": "literal",
-        "read": "definition",
+        "SCALE": "statements",
+        "read": "statements",
         "EXTRA": "statements",
     }
 

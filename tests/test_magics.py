@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from shell import Shell, ipython
 
-from flownb.capture.part import from_record
+from flownb.capture.record import from_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,9 @@ def test_the_record_and_a_summary_are_displayed(notebook: Shell) -> None:
     notebook.ok("K = 5")
     shown = notebook.ok("%%flow a.load --out x\nx = K")
     (record,) = shown.records
-    part = from_record(record, "it")
-    assert part.flow.run() == {"x": 5}
+    kept = from_record(record, "it")
+    assert kept.flow.run() == {"x": 5}
+    assert list(kept.cells) == ["load"]
     bundle = next(data for data in shown.outputs if len(data) > 1)
     assert {"text/html", "text/plain"} <= set(bundle)
     assert "K" in bundle["text/plain"]
@@ -77,8 +78,9 @@ def test_top_level_await_works(notebook: Shell) -> None:
 @pytest.mark.parametrize(
     ("cell", "words"),
     [
-        ("%%flow a\nx = VALU", "`VALU` is not defined here.*`VALUES`"),
-        ("%%flow a\nx = f.read()", "`f` is an open file"),
+        ("%%flow a --define\nx = VALU", "`VALU` is not defined here.*`VALUES`"),
+        ("%%flow a --freeze f\nx = f.name", "`f` .*cannot be frozen.*without --freeze a run makes it again"),
+        ("%%flow a --freeze nothing\nx = 1", "`nothing` is to be frozen, and has no value here"),
         ("%%flow a --out y\nx = 1", "output `y` is not bound"),
         ("%%flow ../a\nx = 1", "letters, digits"),
         ("%%flow\nx = 1", "wants a name"),
@@ -99,9 +101,13 @@ def test_a_mistake_is_a_message_and_not_a_traceback(notebook: Shell, cell: str, 
     assert len(shown.text.strip().splitlines()) <= 4
 
 
-def test_nothing_of_a_cell_runs_that_cannot_be_captured(notebook: Shell) -> None:
-    notebook.run("%%flow a\nran = True\nmissing")
-    assert "ran" not in notebook.shell.user_ns
+def test_a_cell_that_cannot_be_captured_runs_all_the_same_and_is_told_then(notebook: Shell) -> None:
+    notebook.ok("f = open('/dev/null')")
+    shown = notebook.ok("%%flow a --freeze f\nran = True\nran")
+    assert shown.result is True
+    assert "cannot be frozen" in shown.text
+    assert notebook.live.names == []
+    notebook.ok("f.close()")
 
 
 def test_define_captures_without_running(notebook: Shell) -> None:
@@ -161,10 +167,10 @@ def test_a_function_is_carried_as_it_is_now(notebook: Shell) -> None:
     notebook.ok("def f():\n    return g() + 1\ndef g():\n    return 5")
     notebook.ok("%%flow a\nf()")
     assert notebook.live.flow("a").run() == {"result": 6}
-    assert {entry.name: entry.how for entry in notebook.live.flow("a").closure} == {
-        "f": "definition",
-        "g": "definition",
-    }
+    assert [entry.source for entry in notebook.live.flow("a").closure] == [
+        "def f():\n    return g() + 1",
+        "def g():\n    return 5",
+    ]
 
 
 def test_reads_that_cannot_be_seen_are_told(notebook: Shell) -> None:
@@ -305,8 +311,8 @@ def test_steps_come_in_the_order_of_the_saved_notebook(
 
 def test_a_flow_that_does_not_fit_together_hides_no_other(notebook: Shell) -> None:
     notebook.ok("%%flow good\n1 + 1")
-    notebook.ok("%%flow bad.load\nrows = [1]")
-    notebook.ok("%%flow bad.sum --out total\ntotal = sum(rows)")
+    notebook.ok("%%flow bad.load --define\nrows = [1]")
+    notebook.ok("%%flow bad.sum --define --out total\ntotal = sum(rows)")
     notebook.ok("%flow forget bad.load")
     listed = repr(notebook.ok("%flow").result)
     assert "good" in listed

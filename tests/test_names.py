@@ -271,10 +271,12 @@ CASES = [
     Case("inside others", "x: dict[str, 'A'] | None = 1", "A", ""),
     Case("text that is no annotation", "x: 'no annotation at all' = 1", ""),
     Case(
-        "annotations are not evaluated",
+        "annotations that are not evaluated are for later, as text is",
         "from __future__ import annotations\nx: T = 1\ndef f(a: A): pass",
+        "A T",
         "",
         binds="annotations x f",
+        optional="A T",
     ),
     # out of sight
     Case("exec", "exec(text)", "text", opaque=("exec(...)",)),
@@ -291,13 +293,9 @@ CASES = [
     Case("vars of something", "vars(x), dir(x)", "x"),
     Case("locals of a function", "def f(): return locals()", "", opaque=()),
     Case("its own function of that name", "def dir(): pass\ndir()", "", binds="dir"),
-    Case(
-        "a query", "df.query('a > @t and b == @u.v')", "df t u", opaque=("df.query('a > @t and b == @u.v')",)
-    ),
-    Case("a query of a local", "def f(df, t): return df.query('a > @t')", "", opaque=("df.query('a > @t')",)),
-    Case(
-        "a query of several lines", "df.eval(f'a = @t + {x}')", "df t x", opaque=("df.eval(f'a = @t + {x}')",)
-    ),
+    Case("a query", "df.query('a > @t and b == @u.v')", "df t u"),
+    Case("a query of a local", "def f(df, t): return df.query('a > @t')", ""),
+    Case("a query of several lines", "df.eval(f'a = @t + {x}')", "df t x"),
     Case("a query without names", "df.query('a > 1 and mail == \"me@home\"')", "df"),
     Case("the user's namespace", "get_ipython().user_ns['x']", "", opaque=(".user_ns",)),
 ]
@@ -468,7 +466,9 @@ def test_statements_are_taken_each_by_itself():
 
 def test_statements_know_of_the_future_import_above_them():
     tree = ast.parse("from __future__ import annotations\nx: T = 1")
-    assert statement_names(tree)[1][1].reads == set()
+    names = statement_names(tree)[1][1]
+    assert names.reads == names.optional == {"T"}
+    assert names.reads_first == set()
 
 
 def test_a_long_sum_is_no_recursion():

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flownb.capture.requirements import imported_in, modules_of, requirements_of
-from flownb.flow import Carried
+from flownb.capture.requirements import imported_in, requirements_of
+from flownb.capture.world import World
+from flownb.flow import Carried, Requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +35,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sys.modules.pop(name, None)
 
 
+def needed(*modules: str, folder: Path | None = None) -> Requirements:
+    return requirements_of((), [f"import {module}" for module in modules], World(folder))
+
+
 def test_versions_are_those_of_the_distributions_that_the_modules_come_from() -> None:
-    seen = requirements_of(["pandas", "yaml", "os.path", "json", "dateutil.parser", "IPython"])
+    seen = needed("pandas", "yaml", "os.path", "json", "dateutil.parser", "IPython")
     assert seen.python == platform.python_version()
     assert dict(seen.distributions) == {
         name: importlib.metadata.version(name) for name in ("PyYAML", "ipython", "pandas", "python-dateutil")
@@ -44,7 +49,7 @@ def test_versions_are_those_of_the_distributions_that_the_modules_come_from() ->
 
 
 def test_modules_of_the_project_are_followed_and_have_their_digests(project: Path) -> None:
-    seen = requirements_of(["ours.load"], project)
+    seen = needed("ours.load", folder=project)
     files = {
         "ours": "ours/__init__.py", "ours.load": "ours/load.py", "ours.clean": "ours/clean.py",
         "ours_helpers": "ours_helpers.py",
@@ -56,36 +61,37 @@ def test_modules_of_the_project_are_followed_and_have_their_digests(project: Pat
 
 
 def test_a_module_of_the_project_that_has_changed_is_read_again(project: Path) -> None:
-    assert list(requirements_of(["ours.clean"], project).distributions) == []
+    assert list(needed("ours.clean", folder=project).distributions) == []
     (project / "ours" / "clean.py").write_text("import json, numpy\n")
-    assert list(requirements_of(["ours.clean"], project).distributions) == ["numpy"]
+    assert list(needed("ours.clean", folder=project).distributions) == ["numpy"]
 
 
 def test_an_import_from_beyond_the_top_is_passed_over(project: Path) -> None:
     (project / "ours" / "clean.py").write_text("def f():\n    from .... import x\n\nimport numpy\n")
-    assert list(requirements_of(["ours.clean"], project).distributions) == ["numpy"]
+    assert list(needed("ours.clean", folder=project).distributions) == ["numpy"]
 
 
 def test_a_module_that_is_nowhere_needs_nothing() -> None:
-    assert requirements_of(["no_such_module_at_all"]).distributions == {}
+    assert needed("no_such_module_at_all").distributions == {}
 
 
 def test_the_second_time_is_quick() -> None:
-    requirements_of(["pandas", "yaml"])
+    needed("pandas", "yaml")
     start = time.perf_counter()
-    requirements_of(["pandas", "yaml"])
+    needed("pandas", "yaml")
     assert time.perf_counter() - start < 0.05
 
 
-def test_imports_are_found_in_functions_and_pickles() -> None:
+def test_imports_are_found_in_functions_and_frozen_values() -> None:
     carried = [
         Carried("np", "import", "import numpy as np"),
-        Carried("f", "definition", "def f():\n    import scipy.stats\n    return __import__('yaml')"),
-        Carried("m", "pickle", "# m: Model, 1.2 kB, pickled by Python 3.11; uses pandas, sklearn\nm = 1"),
-        Carried("p", "pickle", "# p: list of 2, 12 bytes, pickled by Python 3.11\np = 1"),
-        Carried("t", "literal", "t = 'import nothing'"),
+        Carried("f", "statement", "def f():\n    import yaml.nodes\n    return __import__('dateutil')"),
+        Carried("m", "frozen", "# frozen: m (Model); uses pandas, pydantic\nm = 1"),
+        Carried("p", "frozen", "# frozen: p (list of 2)\np = 1"),
+        Carried("t", "statement", "t = 'import nothing'"),
     ]
-    assert modules_of(carried) == {"numpy", "scipy.stats", "yaml", "pandas", "sklearn"}
+    seen = requirements_of(carried, ["import polars"], World())
+    assert set(seen.distributions) == {"numpy", "PyYAML", "pandas", "pydantic", "polars", "python-dateutil"}
 
 
 def test_what_is_not_python_imports_nothing() -> None:

@@ -74,12 +74,12 @@ def test_only_what_is_needed_is_carried() -> None:
     assert carried(found) == ["import math", "x = math.floor(1.5)"]
 
 
-def test_a_definition_is_carried_with_its_decorators_and_without_the_comment_above() -> None:
+def test_a_definition_is_carried_with_its_decorators_and_its_comments() -> None:
     found = flow(
         "import functools\n# a comment\n@functools.cache\ndef f(n):\n    # inside\n    return n",
         "%%flow a\nf(1)",
     )
-    assert "@functools.cache\ndef f(n):\n    # inside\n    return n" in carried(found)
+    assert "# a comment\n@functools.cache\ndef f(n):\n    # inside\n    return n" in carried(found)
 
 
 def test_steps_of_one_flow_give_to_each_other() -> None:
@@ -140,7 +140,11 @@ def test_features_of_the_future_hold_for_what_is_carried() -> None:
         "def f(x: int): return math.pi",
         "%%flow a\nf.__annotations__",
     )
-    assert carried(found)[0] == "from __future__ import annotations"
+    assert carried(found) == [
+        "import math",
+        "from __future__ import annotations",
+        "def f(x: int): return math.pi",
+    ]
     assert found.run() == {"result": {"x": "int"}}
 
 

@@ -32,14 +32,16 @@ SALES = Flow(
     ),
     closure=(
         Carried("math", "import", "import math", type="module"),
+        Carried("SCALE", "statement", "SCALE = 3", ("SCALE",), type="statement", cell=1),
         Carried(
             "scale",
-            "definition",
+            "statement",
             "def scale(v):\n    return math.floor(v * SCALE)",
+            ("scale",),
             reads=("SCALE", "math"),
             type="function",
+            cell=1,
         ),
-        Carried("SCALE", "literal", "SCALE = 3", type="int"),
     ),
 )
 OTHER = Flow("été", steps=(Step("été", "1 + 1", result=True),))
@@ -148,7 +150,7 @@ def test_a_flow_is_written_as_cells_that_run_and_read_as_any_other(tmp_path: Pat
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert [cell.source.split("\n")[0] for cell in notebook.cells] == [
-        "import math", "def scale(v):", '%%flow "daily sales.load"', '%%flow "daily sales.sum" --out total',
+        "import math", "SCALE = 3", '%%flow "daily sales.load"', '%%flow "daily sales.sum" --out total',
     ]  # fmt: skip
     assert all(MIME in cell.outputs[0].data for cell in notebook.cells[2:])
 

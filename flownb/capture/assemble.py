@@ -1,108 +1,141 @@
-"""The parts of a flow put together: parameters, the order of the steps, one closure for all."""
+"""Captured steps put together into a flow: its parameters, the order of its steps, what it replays."""
 
 from __future__ import annotations
 
 import ast
 import difflib
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flownb.capture.carry import CHANGED
-from flownb.capture.effects import changes_itself
+from flownb.capture.placing import index_of, parted_imports, place, state_of
+from flownb.capture.requirements import requirements_of
 from flownb.errors import CaptureError
-from flownb.flow import Carried, Flow, Parameter, Requirements, Step
+from flownb.flow import Carried, Flow, Parameter
 from flownb.graph import order
-from flownb.names import statement_names, to_python
+from flownb.names import PROVIDED, statement_names, to_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from flownb.capture.part import Part
+    from flownb.capture.captured import Captured
+    from flownb.capture.cell import Cell
+    from flownb.capture.history import Executed, Execution, History
+    from flownb.capture.statements import Statement
+    from flownb.flow import How, Step
 
 
-def assemble(name: str, parts: Sequence[Part]) -> Flow:
-    """Return the flow that the parts make, given in the order of the notebook.
+@dataclass(frozen=True)
+class Assembled:
+    """A flow, and the executed cells whose statements it replays, with how many of each."""
 
-    Raises `CaptureError`, naming the cells, for an output or a parameter that two steps have, for a
-    cycle of steps, and for a name that nothing brings.
+    flow: Flow
+    cells: Mapping[Execution, int]
+
+
+def assemble(name: str, steps: Sequence[Captured], history: History) -> Assembled:
+    """Return the flow that captured steps make, given in the order of the notebook.
+
+    Raises `CaptureError`, naming the cells, for an output or a parameter that two steps have, for a cycle of
+    steps, and for a name that nothing brings.
     """
-    parameters = _parameters(name, parts)
-    _check_outputs(name, parts)
-    _check_rebound(name, parts, parameters)
-    by_step = {part.step.name: part for part in parts}
-    ordered = order([_with_open_reads(part, parameters, parts[:at]) for at, part in enumerate(parts)])
-    in_order = [by_step[step.name] for step in ordered]
-    closure = _closure(in_order, parameters)
-    _check_resolved(name, in_order, closure, parameters)
-    declared = any(part.step.outputs for part in parts)
-    last = in_order[-1].step.name if in_order else ""
-    return Flow(
+    cells = [step.cell for step in steps]
+    parameters = merged_parameters(name, cells)
+    check_outputs(name, cells)
+    check_rebound(name, cells, parameters)
+    names = frozenset(parameter.name for parameter in parameters)
+    ordered = _in_order(steps, names, history)
+    closure, missing, executed = _closure(ordered, names, history)
+    _check_resolved(name, ordered, missing, names)
+    declared = any(cell.step.outputs for cell in cells)
+    last = ordered[-1].name
+    flow = Flow(
         name=name,
         parameters=parameters,
         steps=tuple(
-            replace(part.step, result=part.step.result and not declared and part.step.name == last)
-            for part in in_order
+            replace(step.cell.step, result=step.cell.result and not declared and step.name == last)
+            for step in ordered
         ),
         closure=closure,
-        description=next((part.flow.description for part in in_order if part.flow.description), ""),
-        requirements=_requirements(part.flow.requirements for part in in_order),
-        environment=next((part.flow.environment for part in in_order if part.flow.environment), None),
-        folder=next((part.flow.folder for part in in_order if part.flow.folder), None),
+        description=next((cell.leading.description for cell in cells if cell.leading.description), ""),
+        requirements=requirements_of(closure, [step.cell.python for step in ordered], history.world),
+        environment=next(
+            ({"named": cell.header.environment} for cell in cells if cell.header.environment), None
+        ),
+        folder=history.folder,
     )
+    return Assembled(flow, Counter(one.cell for one in executed))
 
 
-def _cell(flow: str, step: str) -> str:
+def cell_name(flow: str, step: str) -> str:
+    """Return how a step's cell is called in messages."""
     return f"`%%flow {flow}`" if flow == step else f"`%%flow {flow}.{step}`"
 
 
-def _parameters(name: str, parts: Sequence[Part]) -> tuple[Parameter, ...]:
+def merged_parameters(name: str, cells: Iterable[Cell]) -> tuple[Parameter, ...]:
+    """Return the parameters that all cells of a flow declare."""
     merged: dict[str, tuple[Parameter, str]] = {}
-    for part in parts:
-        for parameter in part.flow.parameters:
-            first, step = merged.setdefault(parameter.name, (parameter, part.step.name))
+    for cell in cells:
+        for parameter in cell.parameters:
+            first, step = merged.setdefault(parameter.name, (parameter, cell.header.step))
             if replace(first, help="") != replace(parameter, help=""):
                 raise CaptureError(
-                    f"the parameter `{parameter.name}` is declared differently in {_cell(name, step)} and in "
-                    f"{_cell(name, part.step.name)}; declare it in one of them, or in both alike"
+                    f"the parameter `{parameter.name}` is declared differently in {cell_name(name, step)} "
+                    f"and in {cell_name(name, cell.header.step)}; declare it in one of them, or in both alike"
                 )
     return tuple(parameter for parameter, _ in merged.values())
 
 
-def _check_outputs(name: str, parts: Sequence[Part]) -> None:
+def check_outputs(name: str, cells: Iterable[Cell]) -> None:
+    """Raise `CaptureError` where two steps give one output."""
     seen: dict[str, str] = {}
-    for part in parts:
-        for output in part.step.outputs:
+    for cell in cells:
+        for output in cell.header.outputs:
             if output in seen:
                 raise CaptureError(
-                    f"the output `{output}` is declared by two steps, {_cell(name, seen[output])} and "
-                    f"{_cell(name, part.step.name)}; name it in one --out only"
+                    f"the output `{output}` is declared by two steps, {cell_name(name, seen[output])} and "
+                    f"{cell_name(name, cell.header.step)}; name it in one --out only"
                 )
-            seen[output] = part.step.name
+            seen[output] = cell.header.step
 
 
-def _check_rebound(name: str, parts: Sequence[Part], parameters: Iterable[Parameter]) -> None:
+def check_rebound(name: str, cells: Sequence[Cell], parameters: Iterable[Parameter]) -> None:
+    """Raise `CaptureError` where a step binds a parameter anew, so that a value given would be lost."""
     names = {parameter.name for parameter in parameters}
-    for part in parts:
-        from flownb.names import find_names, to_python
-
-        if not names.intersection(part.step.binds):
-            continue
-        bound = find_names(to_python(part.step.source), transform=to_python).binds
-        if rebound := sorted(names & bound):
-            declaring = next(p.step.name for p in parts if rebound[0] in {q.name for q in p.flow.parameters})
+    for cell in cells:
+        if rebound := sorted(names & cell.names.binds):
+            declaring = next(c for c in cells if rebound[0] in {p.name for p in c.parameters})
             raise CaptureError(
-                f"the parameter `{rebound[0]}`, declared in {_cell(name, declaring)}, is bound again by "
-                f"{_cell(name, part.step.name)}; bind another name"
+                f"the parameter `{rebound[0]}`, declared in {cell_name(name, declaring.header.step)}, is "
+                f"bound again by {cell_name(name, cell.header.step)}; bind another name"
             )
 
 
-def _with_open_reads(part: Part, parameters: Iterable[Parameter], before: Sequence[Part]) -> Step:
-    """Return the step with only those reads that neither it nor a part before it brings."""
-    brought = {name for entry in part.flow.closure for name in entry.bound} | {p.name for p in parameters}
-    bound = {name for other in before for name in other.step.binds}
-    brought |= _own(part.step) - bound
-    brought |= {name for other in before for entry in other.flow.closure for name in entry.bound} - bound
-    return replace(part.step, reads=tuple(name for name in part.step.reads if name not in brought))
+# -- the order of the steps --------------------------------------------------------------------------------
+
+
+def _in_order(steps: Sequence[Captured], parameters: frozenset[str], history: History) -> list[Captured]:
+    """Move a step only where it reads a name that only a later one binds."""
+    by_name = {step.name: step for step in steps}
+    opened = [replace(step.cell.step, reads=_open_reads(step, parameters, history)) for step in steps]
+    return [by_name[step.name] for step in order(opened)]
+
+
+def _open_reads(step: Captured, parameters: frozenset[str], history: History) -> tuple[str, ...]:
+    """Return the names that a step reads, and that only other steps of the flow have bound before it."""
+    flow = step.cell.header.flow
+    found = []
+    for name in step.cell.step.reads:
+        if name in parameters or name in _own(step.cell.step):
+            continue
+        bound = [
+            one
+            for one in history.executed[: step.place]
+            if name in one.binds and (one.cell.step is None or one.cell.step[0] != flow)
+        ]
+        if not bound or name in step.look.missing:
+            found.append(name)
+    return tuple(found)
 
 
 def _own(step: Step) -> set[str]:
@@ -126,77 +159,145 @@ def _own(step: Step) -> set[str]:
     return own
 
 
-def _closure(parts: Sequence[Part], parameters: Iterable[Parameter]) -> tuple[Carried, ...]:
-    """Merge what the parts carry.
-
-    Alike entries are there once, for all steps. Where a later step was captured with another content
-    under the same name, it is carried for that step, just before it: each step runs with what it was
-    captured with.
-    """
-    provided = {parameter.name for parameter in parameters}
-    current: dict[tuple[str, ...], list[str]] = {}
-    merged: list[Carried] = []
-    for part in parts:
-        entries = [entry for entry in part.flow.closure if not provided.issuperset(entry.bound)]
-        contents: dict[tuple[str, ...], list[str]] = {}
-        for entry in entries:
-            contents.setdefault(entry.bound, []).append(_lasting(entry))
-        other = {bound for bound, content in contents.items() if current.get(bound, content) != content}
-        changed = {name for bound in other for name in bound}
-        for entry in entries:
-            if entry.bound in other or changed.intersection(entry.reads_first):
-                changed.update(entry.bound)
-                merged.append(replace(entry, step=part.step.name))
-            elif entry.bound not in current:
-                merged.append(replace(entry, step=""))
-        current.update(contents)
-        if part is not parts[-1]:
-            provided.update(part.gives)
-    return _in_order(merged)
+# -- what is replayed --------------------------------------------------------------------------------------
 
 
-def _lasting(entry: Carried) -> str:
-    """Return the content of an entry without state that its own code changes: each step hands that on."""
-    if entry.how != "definition" or CHANGED not in entry.source:
-        return entry.content
-    written = entry.source.partition(CHANGED)[0].rstrip()
-    nodes = ast.parse(written).body
-    return written if not nodes or any(map(changes_itself, nodes)) else entry.content
-
-
-def _in_order(entries: list[Carried]) -> tuple[Carried, ...]:
-    """Return the closure as the document has it: imports, the rest, then what single steps carry."""
-    rank = {"import": 1, "module": 1}
-    # Python wants the features of `__future__` before everything else in a cell.
-    shared = sorted(
-        (e for e in entries if not e.step), key=lambda e: 0 if e.name == "__future__" else rank.get(e.how, 2)
+def _closure(
+    steps: Sequence[Captured], parameters: frozenset[str], history: History
+) -> tuple[tuple[Carried, ...], dict[str, set[str]], list[Executed]]:
+    """Return what the steps need from the notebook, names that nothing brings, and what is replayed."""
+    earlier: dict[str, Captured] = {}
+    placings = []
+    missing: dict[str, set[str]] = {}
+    shown: dict[int, set[str]] = {}
+    for step in steps:
+        sliced, given = step.slice(history, parameters, earlier)
+        for index, under in sliced.shown.items():
+            shown.setdefault(index, set()).update(under)
+        held = {name for entry in step.frozen for name in entry.bound}
+        missing[step.name] = sliced.missing - held - parameters
+        placings.append(step.placing(sliced, given, history))
+        earlier[step.name] = step
+    places = place(placings)
+    imports, others = parted_imports(places.before)
+    declared = [one for step in steps for one in step.cell.imports]
+    closure = [*_imports([*(one.statement for one in imports), *declared], history)]
+    closure += _with_frozen(list(_statements(others, shown)), others, steps[0].frozen)
+    known = {entry.bound: entry.content for entry in closure if entry.how == "frozen"}
+    for step in steps:
+        again = [entry for entry in step.frozen if known.get(entry.bound) != entry.content]
+        own = list(_statements(places.between.get(step.name, ()), shown, step.name))
+        closure += [*own, *(replace(entry, step=step.name) for entry in again)]
+        known.update((entry.bound, entry.content) for entry in again)
+    executed = sorted(
+        {*places.before, *(one for between in places.between.values() for one in between)}, key=index_of
     )
-    return (*shared, *(e for e in entries if e.step))
+    return tuple(closure), missing, executed
+
+
+def _imports(imports: Iterable[Statement], history: History) -> Iterator[Carried]:
+    seen: set[str] = set()
+    for one in imports:
+        if one.text not in seen:
+            seen.add(one.text)
+            yield _import(one, history)
+
+
+def _import(one: Statement, history: History) -> Carried:
+    node, text = one.node, one.text
+    assert isinstance(node, ast.Import | ast.ImportFrom)
+    module = node.names[0].name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
+    local = history.world.own_file(module.partition(".")[0]) is not None
+    how: How = "module" if local else "import"
+    kind = "module" if isinstance(node, ast.Import) else f"from {module}"
+    binds = tuple(sorted(one.names.binds))
+    return Carried(min(binds, default="*"), how, text, binds, type=kind, size=len(text.encode()))
+
+
+def _statements(
+    statements: Iterable[Executed], shown: Mapping[int, set[str]], step: str = ""
+) -> Iterator[Carried]:
+    groups: dict[int, int] = {}
+    for one in statements:
+        text = _replayed(one, shown.get(one.index, ()))
+        names = one.statement.names
+        binds = tuple(sorted(one.binds | names.mutates - PROVIDED))
+        reads = tuple(sorted((names.reads | names.later) - PROVIDED - {""}))
+        yield Carried(
+            name=_name(one, binds),
+            how="statement",
+            source=text,
+            binds=binds,
+            reads=reads,
+            reads_first=tuple(sorted(names.reads_first - PROVIDED)),
+            type=_kind(one),
+            size=len(text.encode("utf-8", "surrogatepass")),
+            step=step,
+            cell=groups.setdefault(one.cell.number, len(groups) + 1),
+        )
+
+
+def _name(one: Executed, binds: Sequence[str]) -> str:
+    """Return what people call a statement: what it binds, changes or sets."""
+    if binds:
+        return binds[0]
+    states = [state for log in one.writes if (state := state_of(log.name)) is not None]
+    return min(states, default="")
+
+
+def _kind(one: Executed) -> str:
+    match one.statement.node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return "function"
+        case ast.ClassDef():
+            return "class"
+        case ast.Import() | ast.ImportFrom():
+            return "import"
+    return "statement"
+
+
+def _replayed(one: Executed, shown: Collection[str]) -> str:
+    """Return the text that does again what a statement did: one that failed did a part of it.
+
+    `shown` are names under which IPython kept its value.
+    """
+    text, node = one.statement.text, one.statement.node
+    if shown and isinstance(node, ast.Expr):
+        targets = [target for name in sorted(shown) for target in (name, *_out_item(name))]
+        return " = ".join([*targets, f"({ast.unparse(node.value)})"])
+    if not one.failed:
+        return text
+    caught = ast.ExceptHandler(ast.Name("Exception"), None, [ast.Pass()])
+    return ast.unparse(ast.Try([one.statement.node], [caught], [], []))
+
+
+def _out_item(name: str) -> list[str]:
+    return [f"Out[{name[1:]}]"] if name[1:].isdecimal() else []
+
+
+def _with_frozen(
+    entries: list[Carried], statements: Sequence[Executed], frozen: Sequence[Carried]
+) -> list[Carried]:
+    """Put frozen values behind all that binds or changes their names otherwise, else before everything."""
+    if not frozen:
+        return entries
+    names = {name for entry in frozen for name in (*entry.bound, *entry.reads)}
+    at = max((i + 1 for i, one in enumerate(statements) if not names.isdisjoint(one.binds)), default=0)
+    return [*entries[:at], *frozen, *entries[at:]]
 
 
 def _check_resolved(
-    name: str, parts: Sequence[Part], closure: Iterable[Carried], parameters: Iterable[Parameter]
+    flow: str, steps: Sequence[Captured], missing: Mapping[str, set[str]], parameters: frozenset[str]
 ) -> None:
-    known = {bound for entry in closure for bound in entry.bound} | {p.name for p in parameters}
-    for part in parts:
-        own = _own(part.step)
-        for read in part.step.reads:
-            if read not in known and read not in own:
-                near = difflib.get_close_matches(read, sorted(known), 1)
-                hint = f" (did you mean `{near[0]}`?)" if near else ""
-                raise CaptureError(
-                    f"{_cell(name, part.step.name)} reads `{read}`, which no step of the flow binds and "
-                    f"nothing carries{hint}; run the cell that makes it, then this one again"
-                )
-        known.update(part.step.binds)
-
-
-def _requirements(all_of_them: Iterable[Requirements]) -> Requirements:
-    merged = Requirements()
-    for needs in all_of_them:
-        merged = Requirements(
-            python=needs.python or merged.python,
-            distributions={**merged.distributions, **needs.distributions},
-            modules={**merged.modules, **needs.modules},
-        )
-    return merged
+    known = set(parameters)
+    for step in steps:
+        own = _own(step.cell.step)
+        open_ones = set() if step.proved else missing[step.name] - known - own - step.cell.names.optional
+        for name in sorted(open_ones):
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            hint = f" (did you mean `{near[0]}`?)" if near else ""
+            raise CaptureError(
+                f"{cell_name(flow, step.name)} reads `{name}`, which no step of the flow binds and no "
+                f"cell that was executed{hint}; run the cell that makes it, then this one again"
+            )
+        known.update(step.cell.step.binds)

@@ -6,26 +6,28 @@ import ast
 import difflib
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from flownb.capture.statements import statements_of, without_magics
 from flownb.errors import CaptureError, NameRefused
 from flownb.flow import Parameter, Step, check_name
 from flownb.names import PROVIDED, find_names, to_python
 from flownb.parameters import Leading, split_leading
 
 if TYPE_CHECKING:
+    from flownb.capture.statements import Statement
     from flownb.names import Names
 
 OPTIONS = {
     "--out": "names of the outputs, with commas between them",
+    "--freeze": "names whose values are kept as they are now, with commas between them",
     "--storage": "where the flow is kept; without it, in this notebook",
     "--environment": "named environment (flownb.toml) in which it runs by default",
     "--define": "capture the cell without running it here",
+    "--check": "run the flow isolated then, and compare what it gives with what is here",
 }
-
-#: cell magics whose body is code of the notebook
-_AROUND_CODE = (["time"], ["timeit"], ["capture"], ["prun"])
+_FLAGS = {"--define", "--check"}
 
 _MAGIC = re.compile(r"%%(?:flow|flownb)(?=\s|$)")
 
@@ -40,6 +42,8 @@ class Header:
     storage: str | None = None
     environment: str | None = None
     define: bool = False
+    freeze: tuple[str, ...] = ()
+    check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,10 @@ class Cell:
 
     header: Header
     source: str  #: the whole cell
+    above: int  #: lines above its code: the `%%flow` line, and magics around the code
     leading: Leading
     python: str  #: the step's source as Python, magics transformed
+    tree: ast.Module
     names: Names  #: of the step, its parameters and their declarations' reads included
     declared: frozenset[str]  #: names that the parameters' annotations and defaults read
     result: bool  #: the last expression would be shown
@@ -58,6 +64,11 @@ class Cell:
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters that the cell declares."""
         return self.leading.parameters
+
+    @property
+    def imports(self) -> tuple[Statement, ...]:
+        """The imports among the declarations, one for each name: a flow has them before its parameters."""
+        return tuple(one for text in self.leading.imports for one in statements_of(text))
 
     @property
     def where(self) -> str:
@@ -73,18 +84,24 @@ class Cell:
         """The step that this cell is."""
         return Step(
             name=self.header.step,
-            source=self.leading.body,
+            # a cell that only declares is a step all the same, which an engine executes and collects from
+            source=self.leading.body if self.leading.body.strip() else "pass",
             outputs=self.header.outputs,
             reads=tuple(sorted(self.names.reads - PROVIDED)),
             binds=tuple(sorted(self.names.binds | self.names.mutates | self.names.deletes)),
             result=self.result,
-            line=self.leading.body_line + (1 if is_flow_cell(self.source) else 0),
+            line=self.leading.body_line + self.above,
         )
 
 
 def is_flow_cell(source: str) -> bool:
     """Whether a cell begins with a `%%flow` line (blank lines above it do not count)."""
-    return _MAGIC.match(source.lstrip()) is not None
+    return begins_flow(source.lstrip())
+
+
+def begins_flow(line: str) -> bool:
+    """Whether a line is a `%%flow` line."""
+    return _MAGIC.match(line) is not None
 
 
 def misplaced(source: str) -> bool:
@@ -92,9 +109,9 @@ def misplaced(source: str) -> bool:
     if is_flow_cell(source):
         return False
     lines = source.strip().split("\n")
-    if lines[0].startswith("%%") and lines[0][2:].split(maxsplit=1)[:1] not in _AROUND_CODE:
+    if lines[0].startswith("%%") and without_magics(source)[1] == 0:
         return False  # the text is another magic's: a file to be written, say
-    return any(_MAGIC.match(line) for line in lines[1:]) and not _is_python(source)
+    return any(map(begins_flow, lines[1:])) and not _is_python(source)
 
 
 def _is_python(source: str) -> bool:
@@ -123,7 +140,7 @@ def read_header(line: str) -> Header:
         option, given, value = word.partition("=")
         if option not in OPTIONS:
             raise CaptureError(_unknown_option(option))
-        if option == "--define":
+        if option in _FLAGS:
             value = "yes"
         elif not given and (value := next(rest, "")).startswith("-"):
             value = ""
@@ -133,11 +150,18 @@ def read_header(line: str) -> Header:
             raise CaptureError(f"`%%flow`: {option} is given twice")
         values[option] = value
     flow, step = _the_name(names)
-    outputs = tuple(_output(name) for name in values.get("--out", "").split(",") if name.strip())
-    if twice := sorted({name for name in outputs if outputs.count(name) > 1}):
-        raise CaptureError(f"`%%flow {names[0]}`: the output `{twice[0]}` is named twice in --out")
+    outputs, frozen = (
+        _listed_names(names[0], option, values.get(option, "")) for option in ("--out", "--freeze")
+    )
     return Header(
-        flow, step, outputs, values.get("--storage"), values.get("--environment"), "--define" in values
+        flow,
+        step,
+        outputs,
+        values.get("--storage"),
+        values.get("--environment"),
+        "--define" in values,
+        frozen,
+        "--check" in values,
     )
 
 
@@ -171,11 +195,16 @@ def split_name(name: str) -> tuple[str, str]:
     return flow, check_name(step, "step") if dot else flow
 
 
-def _output(name: str) -> str:
-    name = name.strip()
-    if not name.isidentifier():
-        raise NameRefused(f"the output {name!a} is not a Python name; --out takes names that the cell binds")
-    return name
+def _listed_names(flow: str, option: str, text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if not name.isidentifier():
+            what = "the output" if option == "--out" else "what is to be frozen,"
+            raise NameRefused(f"{what} {name!a} is not a Python name; {option} takes names: {option} a,b")
+        if names.count(name) > 1:
+            what = "the output " if option == "--out" else ""
+            raise CaptureError(f"`%%flow {flow}`: {what}`{name}` is named twice in {option}")
+    return tuple(names)
 
 
 def split_cell(source: str) -> tuple[str, str]:
@@ -195,29 +224,22 @@ def read_cell(source: str, header: Header | None = None) -> Cell:
     if is_flow_cell(source):
         line, body = split_cell(source)
         own = read_header(line)
-        header = (
-            own
-            if header is None
-            else Header(
-                header.flow,
-                header.step,
-                header.outputs or own.outputs,
-                own.storage,
-                own.environment,
-                own.define,
-            )
-        )
+        header = own if header is None else replace(own, flow=header.flow, step=header.step)
         above = 1
     if header is None:
         raise CaptureError("the cell has no `%%flow NAME` line")
+    body, magics = without_magics(body)
+    above += magics
     leading = split_leading(body)
     python = to_python(leading.body)
     tree = _parse(python, above + leading.body_line - 1)
     cell = Cell(
         header=header,
         source=source,
+        above=above,
         leading=leading,
         python=python,
+        tree=tree,
         names=find_names(tree, transform=to_python),
         declared=_declared(leading),
         result=not header.outputs and _shows_result(leading.body, tree),
@@ -250,13 +272,26 @@ def _declared(leading: Leading) -> frozenset[str]:
 def _shows_result(body: str, tree: ast.Module) -> bool:
     if not tree.body or not isinstance(last := tree.body[-1], ast.Expr):
         return False
-    if body.rstrip().endswith(";") or isinstance(last.value, ast.Constant):
+    if body.rstrip().endswith(";"):
         return False
     # A magic's or shell line's value is None, like that of the calls that only show something.
-    called = last.value.func if isinstance(last.value, ast.Call) else None
-    if isinstance(called, ast.Name):
-        return called.id not in ("print", "display")
-    return not (isinstance(called, ast.Attribute) and ast.unparse(called.value) == "get_ipython()")
+    match last.value:
+        case ast.Call(func=ast.Name(id="print" | "display")):
+            return False
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython"))), args=args):
+            return _timed(args)
+    return True
+
+
+def _timed(args: list[ast.expr]) -> bool:
+    """Whether a magic gives the value of what it was given: `%time f()`."""
+    match args:
+        case [ast.Constant(value="time"), ast.Constant(value=str(code))]:
+            try:
+                return _shows_result(code, ast.parse(to_python(code)))
+            except SyntaxError:
+                return False
+    return False
 
 
 def _check(cell: Cell) -> None:

@@ -1,4 +1,4 @@
-"""What a flow was seen to need: Python's version, distributions with theirs, the project's own modules."""
+"""What a flow was seen to need: Python's version, distributions with theirs, the notebook's own modules."""
 
 from __future__ import annotations
 
@@ -12,67 +12,65 @@ import sys
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from flownb.capture.importing import local_file
 from flownb.flow import Requirements
+from flownb.names import to_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from flownb.capture.world import World
     from flownb.flow import Carried
+
 
 _USES = re.compile(r"; uses ([\w., ]+)$")
 
 
-def requirements_of(modules: Iterable[str], project: Path | None = None) -> Requirements:
-    """Return what importing `modules` (full names) needs, besides Python's own library.
+def requirements_of(closure: Iterable[Carried], steps: Iterable[str], world: World) -> Requirements:
+    """Return what a flow's closure and steps import, inside functions too, besides Python's own library.
 
-    The project's own modules are followed to what they import in turn, as far as they were imported here.
+    The notebook's own modules are followed to what they import in turn. Nothing is imported for it.
     """
+    sources = [*steps]
+    found: set[str] = set()
+    for entry in closure:
+        uses = _USES.search(entry.source.partition("\n")[0]) if entry.how == "frozen" else None
+        found.update(uses[1].split(", ") if uses else ())
+        sources += [entry.source] if entry.how != "frozen" else []
+    waiting = sorted(found.union(*map(imported_in, sources)), reverse=True)
     files: dict[str, Path] = {}
     installed: set[str] = set()
-    waiting = sorted(set(modules), reverse=True)
     while waiting:
         name = waiting.pop()
-        if name in files or _top(name) in sys.stdlib_module_names or _top(name) in installed:
+        top = name.partition(".")[0]
+        if name in files or top in sys.stdlib_module_names or top in installed:
             continue
-        file = local_file(name, project)
-        if file is None:
-            installed.add(_top(name))
-            continue
-        files[name] = file
-        waiting += _imported_by(name, file)
+        file = world.own_file(name)
+        if file is not None:
+            files[name] = file
+            waiting += _imported_by(name, file)
+        elif world.own_file(top) is None:
+            installed.add(top)
     distributions = dict(sorted(pair for name in installed for pair in _distributions_of(name)))
-    digests = {name: _sha256(files[name]) for name in sorted(files)}
-    return Requirements(platform.python_version(), distributions, digests)
-
-
-def modules_of(carried: Iterable[Carried]) -> frozenset[str]:
-    """Return the full names of the modules that carried things import, inside functions and pickles too."""
-    found: set[str] = set()
-    for entry in carried:
-        if entry.how == "pickle":
-            uses = _USES.search(entry.source.partition("\n")[0])
-            found.update(uses[1].split(", ") if uses else ())
-        else:
-            found.update(imported_in(entry.source))
-    return frozenset(found)
+    return Requirements(
+        platform.python_version(), distributions, {name: file_sha(files[name]) for name in sorted(files)}
+    )
 
 
 def imported_in(source: str) -> Iterator[str]:
     """Yield the full names of the modules that `source` imports anywhere; none where it is not Python."""
-    for module, names, level in _imports(source):
-        if not level:
-            yield module
-            yield from (f"{module}.{name}" for name in names if f"{module}.{name}" in sys.modules)
-
-
-def _imports(source: str) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """Yield what `source` imports: a module, the names that are taken from it, how relative it is."""
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(to_python(source))
     except (SyntaxError, ValueError):
         return
+    for module, names, level in _imports(tree):
+        if not level:
+            yield module
+            yield from (f"{module}.{name}" for name in names)
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Yield what code imports: a module, the names that are taken from it, how relative it is."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=aliases):
@@ -86,12 +84,8 @@ def _imports(source: str) -> Iterator[tuple[str, tuple[str, ...], int]]:
                 yield name, (), 0
 
 
-def _top(module: str) -> str:
-    return module.partition(".")[0]
-
-
 def _imported_by(name: str, file: Path) -> list[str]:
-    """Return what a module of the project imports, relative imports too, and the packages that it is in."""
+    """Return what a module of the notebook imports, relative imports too, and the packages that it is in."""
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     parts = name.split(".")
     found = [".".join(parts[:length]) for length in range(1, len(parts))]
@@ -102,15 +96,19 @@ def _imported_by(name: str, file: Path) -> list[str]:
         except ImportError:  # beyond the top: whoever comes there in the module is told by Python
             continue
         found += [base, *(f"{base}.{name}" for name in names)]
-    return [module for module in found if module in sys.modules]
+    return found
 
 
-@lru_cache(maxsize=4096)  # each capture follows all modules of the project
+@lru_cache(maxsize=4096)  # each capture follows all modules of the notebook
 def _imports_of(file: Path, _changed: int, _size: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
-    return tuple(_imports(file.read_text("utf-8", "replace")))
+    try:
+        return tuple(_imports(ast.parse(file.read_text("utf-8", "replace"))))
+    except (SyntaxError, ValueError, OSError):
+        return ()
 
 
-def _sha256(file: Path) -> str:
+def file_sha(file: Path) -> str:
+    """Return the SHA-256 (hex) of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
@@ -120,7 +118,7 @@ def _distributions_of(top: str) -> tuple[tuple[str, str], ...]:
     try:
         # most are called as their module is; that spares reading what every installed distribution contains
         distribution = importlib.metadata.distribution(top)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):
         names = _packages().get(top, ())
         return tuple((name, importlib.metadata.version(name)) for name in sorted(set(names)))
     return ((distribution.metadata["Name"], distribution.version),)

@@ -1,34 +1,33 @@
-"""Capture from a saved notebook: by the records in its outputs, else from source alone."""
+"""Capture from a saved notebook: by the records in its outputs, else over its cells from top to bottom."""
 
 from __future__ import annotations
 
-import ast
 import difflib
-import hashlib
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import assemble
-from flownb.capture.cell import Cell, is_flow_cell, read_cell, read_header, split_cell
-from flownb.capture.literals import literal
-from flownb.capture.live import import_entries, make_part
-from flownb.capture.part import Part, cell_sha, from_record
-from flownb.capture.references import References
-from flownb.capture.slices import Slicer, Statement
-from flownb.capture.sources import Sources
+from flownb.capture.captured import Captured
+from flownb.capture.cell import is_flow_cell, read_cell, read_header, split_cell
+from flownb.capture.history import History
+from flownb.capture.legacy import assemble_parts, part_of
+from flownb.capture.live import wanted_names
+from flownb.capture.record import Record, cell_sha, from_record
 from flownb.document import MIME
-from flownb.document.statements import first_line, how_by_syntax
 from flownb.errors import CaptureError, FlownbError
-from flownb.flow import Carried, Flow
 from flownb.names import PROVIDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from flownb.capture.cell import Header
-    from flownb.flow import How
+    from flownb.capture.cell import Cell, Header
+    from flownb.flow import Flow
+
+_ARROW = re.compile(r"^-+> (\d+)\b", re.MULTILINE)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -71,194 +70,168 @@ class SavedNotebook:
         return sorted(steps.values())
 
     def flow(self, name: str) -> Flow:
-        """Return the flow of that name. Raises `CaptureError` or `DocumentError`, naming the cell."""
+        """Return the flow of that name: as recorded, else from source.
+
+        Raises `CaptureError` or `DocumentError`, naming the cell.
+        """
         if name not in self._flows:
-            try:
-                self._flows[name] = replace(assemble(name, self.parts(name)), folder=self.folder)
-            except FlownbError as error:
-                raise type(error)(f"{self.what}: {error}") from error
-            except RecursionError as error:
-                raise CaptureError(
-                    f"{self.what}: a cell that {name} needs is nested too deeply to be read; "
-                    "split its longest expression into several"
-                ) from error
+            with self._naming(name):
+                found = self.recorded(name)
+                flow = found.flow if found is not None else self._from_source(name)
+                self._flows[name] = replace(flow, folder=self.folder)
         return self._flows[name]
+
+    def from_source(self, name: str) -> Flow:
+        """Return the flow that the notebook's code cells give from top to bottom, whatever was recorded."""
+        with self._naming(name):
+            return replace(self._from_source(name), folder=self.folder)
+
+    def recorded(self, name: str) -> Record | None:
+        """Return the record that is of all cells of a flow as they are now; of several the last one made."""
+        indices = self.cells_of(name)
+        wanted = {self.headers[index].step: cell_sha(self.cells[index]["source"]) for index in indices}
+        found: list[tuple[int, int, Record]] = []
+        parts = []
+        for index in indices:
+            data = self._record_in(index)
+            if data is None:
+                continue
+            what = f"the record in cell {index + 1}"
+            if "captured" in data.get("metadata", {}).get("flownb", {}):
+                record = from_record(data, what)
+                if record.flow.name == name and dict(record.cells) == wanted:
+                    found.append((self.cells[index].get("execution_count") or 0, index, record))
+            else:
+                part = part_of(data, what, cell_sha(self.cells[index]["source"]), name)
+                parts += [part] if part is not None else []
+        if found:
+            return max(found, key=lambda one: one[:2])[2]
+        return Record(assemble_parts(name, parts), wanted) if parts and len(parts) == len(indices) else None
+
+    def _record_in(self, index: int) -> dict[str, Any] | None:
+        for output in reversed(self.cells[index].get("outputs", ())):
+            record = output.get("data", {}).get(MIME) if isinstance(output, dict) else None
+            if isinstance(record, dict):
+                return record
+        return None
 
     @cached_property
     def _flows(self) -> dict[str, Flow]:
         return {self.document.name: self.document} if self.document is not None else {}
 
-    def parts(self, name: str) -> list[Part]:
-        """Return what each cell of a flow gives to it, in the notebook's order."""
-        parts: list[Part] = []
-        indices = self.cells_of(name)
-        for index in indices:
-            part = self._recorded(index, name) or self._from_source(index, parts, indices)
-            parts.append(part)
-        return parts
+    # -- from source ---------------------------------------------------------------------------------------
 
-    def _recorded(self, index: int, name: str) -> Part | None:
-        """Return the part in the cell's output, where it is of this very source."""
-        cell = self.cells[index]
-        for output in reversed(cell.get("outputs", ())):
-            record = output.get("data", {}).get(MIME) if isinstance(output, dict) else None
-            if isinstance(record, dict):
-                part = from_record(record, f"the record in cell {index + 1}")
-                if part.source == cell_sha(cell["source"]) and part.flow.name == name:
-                    return replace(part, flow=replace(part.flow, folder=self.folder))
-        return None
-
-    def _from_source(self, index: int, before: Sequence[Part], indices: Sequence[int]) -> Part:
-        cell = self._read(index)
-        parameters = {p.name for part in before for p in part.flow.parameters} | {
-            p.name for p in cell.parameters
-        }
-        provided = parameters.union(*(part.gives for part in before))
-        hoisted = [entry for text in cell.leading.imports for entry in import_entries(text)]
-        provided |= {name for entry in hoisted for name in entry.bound}
-        wanted = (cell.names.reads | cell.declared) - provided
-        wanted -= {name for name in wanted & PROVIDED if not self._slicer.binds_above(name, index)}
-        statements, missing = self._slicer.slice(wanted, index, but=indices, given=provided)
-        elsewhere = {name for other in indices if other != index for name in self._read(other).step.binds}
-        left = sorted(missing - elsewhere - cell.names.binds - provided - PROVIDED)
-        if left and not any(statement.stars for statement in statements):
-            known = [name for name in self._slicer.names if name not in left]
-            near = difflib.get_close_matches(left[0], known, 1)
-            hint = f"did you mean `{near[0]}`? If not, " if near else ""
-            raise CaptureError(
-                f"{cell.where} reads `{left[0]}`, which no cell of the notebook binds; "
-                f"{hint}mend the cell, or run it in a notebook where the name has a value"
-            )
-        closure = list(_carried(statements, wanted, missing, self.folder))
-        if any(entry.how == "definition" for entry in closure):
-            closure[:0] = self._features(index)
-        part = make_part(cell, (*hoisted, *(e for e in closure if e not in hoisted)), self.folder, None)
-        needs = part.flow.requirements
-        modules = {**needs.modules, **dict(_local_modules(closure, self.folder))}
-        # A module beside the notebook is not installed, whatever else is called like it.
-        distributions = {name: v for name, v in needs.distributions.items() if name not in modules}
-        return replace(
-            part,
-            flow=replace(
-                part.flow, requirements=replace(needs, modules=modules, distributions=distributions)
-            ),
-        )
-
-    def _features(self, before: int) -> list[Carried]:
-        """Return the `__future__` features that hold in a cell, as an earlier one asked for them."""
-        asked = [s.node for s in self._slicer.statements if s.cell < before]
-        names = dict.fromkeys(
-            alias.name
-            for node in asked
-            if isinstance(node, ast.ImportFrom) and node.module == "__future__"
-            for alias in node.names
-        )
-        return [
-            Carried(
-                "__future__", "import", f"from __future__ import {name}", (name,), type="feature of Python"
-            )
-            for name in names
-        ]
-
-    def _read(self, index: int) -> Cell:
-        try:
-            return read_cell(self.cells[index]["source"])
-        except SyntaxError as error:
-            raise CaptureError(f"cell {index + 1}, line {error.lineno}: {error.msg}") from error
+    def _from_source(self, name: str) -> Flow:
+        history, steps = self._followed
+        found = [steps[index] for index in self.cells_of(name)]
+        for step in found:
+            if isinstance(step, FlownbError):
+                raise step
+        captured = [step for step in found if isinstance(step, Captured)]
+        self._look_below(captured, history)
+        return assemble(name, captured, history).flow
 
     @cached_property
-    def _slicer(self) -> Slicer:
-        slicer = Slicer()
+    def _followed(self) -> tuple[History, dict[int, Captured | FlownbError]]:
+        """The history of all code cells, executed from top to bottom, and the steps met on the way."""
+        history = History(self.folder, frozenset({"star", "code"}))
+        steps: dict[int, Captured | FlownbError] = {}
+        count = 0
         for index, cell in enumerate(self.cells):
-            if cell["cell_type"] == "code":
-                slicer.add_cell(index, cell["source"])
-        return slicer
-
-
-def _carried(
-    statements: Iterable[Statement], wanted: Iterable[str], missing: Iterable[str], folder: Path | None
-) -> Iterator[Carried]:
-    """Yield the entries for a slice's statements: what is the same as in a live capture looks the same."""
-    contents: dict[str, str] = {}  # of what made each name last, so that a changed source changes its users
-    statements = list(statements)
-    read = {name for s in statements for name in s.names.reads}.union(wanted)
-    for statement in statements:
-        if statement.stars:  # which of the names it is that it binds shows when it is run
-            how: How = "module" if _local_file(statement.source, folder) else "import"
-            binds = tuple(sorted(missing))
-            yield Carried("*", how, ast.unparse(statement.node), binds, type="names of a module")
-            continue
-        for found in _entries(statement, folder):
-            if found.how in ("import", "module") and not read.intersection(found.bound):
+            if cell["cell_type"] != "code" or not cell["source"].strip():
                 continue
-            entry = _identified(found, contents)
-            contents.update(dict.fromkeys(entry.bound, entry.content))
-            yield entry
+            count += 1
+            header = self.headers.get(index)
+            captured = None
+            if header is not None:
+                captured = self._captured(index, history)
+                steps[index] = captured
+            executed = history.add(
+                cell["source"],
+                label=f"cell {index + 1}",
+                cell_id=cell.get("id"),
+                step=(header.flow, header.step) if header is not None else None,
+                imagined=isinstance(captured, Captured) and _only_defined(captured.cell, history),
+                failed_at=_failed_at(cell),
+                count=cell.get("execution_count") or count,
+                shown=_shows(cell),
+            )
+            if isinstance(captured, Captured):
+                captured.execution = executed
+        return history, steps
+
+    def _captured(self, index: int, history: History) -> Captured | FlownbError:
+        try:
+            cell = read_cell(self.cells[index]["source"])
+        except SyntaxError as error:
+            return CaptureError(f"cell {index + 1}, line {error.lineno}: {error.msg}")
+        except FlownbError as error:
+            return error
+        return Captured(
+            cell,
+            len(history.executed),
+            history.look(wanted_names(cell, history), optional=cell.names.optional),
+        )
+
+    def _look_below(self, steps: Sequence[Captured], history: History) -> None:
+        """Take what only cells below a step bind from there, as a person would have run them first."""
+        theirs = {bound for step in steps for bound in step.cell.step.binds}
+        theirs |= {parameter.name for step in steps for parameter in step.cell.parameters}
+        for step in steps:
+            sliced, _ = step.slice(history, frozenset(theirs), {other.name: other for other in steps})
+            left = sliced.missing - theirs - PROVIDED
+            below = {name for name in left | sliced.later - theirs if name in history.world.names}
+            step.look.reads += history.look(below).reads
+            step.look.missing -= below
+            for missing in sorted(left - below - step.cell.names.optional):
+                known = [known for known in history.world.names if not known.startswith("_")]
+                near = difflib.get_close_matches(missing, known, 1)
+                hint = f"did you mean `{near[0]}`? If not, " if near else ""
+                raise CaptureError(
+                    f"{step.cell.where} reads `{missing}`, which no cell of the notebook binds"
+                    f"{history.unread}; {hint}mend the cell, or run it where the name has a value"
+                )
+
+    def _naming(self, name: str) -> _Naming:
+        return _Naming(self.what, name)
 
 
-def _identified(entry: Carried, contents: Mapping[str, str]) -> Carried:
-    if entry.how != "statements":
-        return entry
-    made_of = [contents.get(name, "") for name in sorted({*entry.reads, *entry.bound})]
-    identity = hashlib.sha256("\0".join([entry.source, *made_of]).encode()).hexdigest()
-    return replace(entry, identity=f"statements:{identity}")
+class _Naming:
+    """Puts the notebook's name before what goes wrong in it."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.what = what
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, FlownbError):
+            raise type(error)(f"{self.what}: {error}") from error
+        if isinstance(error, RecursionError):
+            raise CaptureError(
+                f"{self.what}: a cell that {self.name} needs is nested too deeply to be read; "
+                "split its longest expression into several"
+            ) from error
 
 
-def _entries(statement: Statement, folder: Path | None) -> Iterator[Carried]:
-    node, names = statement.node, statement.names
-    how = how_by_syntax(node)
-    if how == "import":
-        for entry in import_entries(ast.unparse(node)):
-            yield replace(entry, how="module") if _local_file(entry.source, folder) else entry
-        return
-    reads, first = tuple(sorted(names.reads - PROVIDED)), tuple(sorted(names.reads_first - PROVIDED))
-    if how == "definition":
-        text = _definition_text(statement)
-        name = node.name  # type: ignore[attr-defined]  # how_by_syntax saw that it is one that has a name
-        kind = "class" if isinstance(node, ast.ClassDef) else "function"
-        yield Carried(name, how, text, (), reads, first, type=kind, size=len(text.encode()))
-        return
-    if how == "literal" and isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name):
-        value = ast.literal_eval(node.value)
-        written = literal(value, References({}, Sources()))
-        text = f"{target.id} = {written.text if written is not None else ast.unparse(node.value)}"
-        yield Carried(target.id, how, text, type=type(value).__name__, size=len(text.encode()))
-        return
-    binds = tuple(sorted(statement.changes))
-    yield Carried(
-        binds[0],
-        "statements",
-        statement.source,
-        binds,
-        reads,
-        reads,
-        type="statement",
-        size=len(statement.source.encode()),
-    )
+def _only_defined(cell: Cell, history: History) -> bool:
+    """Whether a cell is captured without being executed: a required parameter has no value."""
+    unset = (parameter.name for parameter in cell.parameters if parameter.required)
+    return cell.header.define or any(name not in history.world.names for name in unset)
 
 
-def _definition_text(statement: Statement) -> str:
-    """Return a definition's text from its first decorator on, without the comments above it."""
-    node = statement.node
-    lines = statement.source.split("\n")
-    height = (node.end_lineno or node.lineno) - first_line(node) + 1
-    return "\n".join(lines[-height:])
+def _failed_at(cell: Mapping[str, Any]) -> int | None:
+    """Return the line at which an exception ended a cell, as its output tells; None where none did."""
+    for output in cell.get("outputs", ()):
+        if output.get("output_type") == "error":
+            lines = _ARROW.findall(_COLOURS.sub("", "\n".join(map(str, output.get("traceback", ())))))
+            return int(lines[0]) if lines else None
+    return None
 
 
-def _local_modules(closure: Iterable[Carried], folder: Path | None) -> Iterator[tuple[str, str]]:
-    for entry in closure:
-        file = _local_file(entry.source, folder) if entry.how == "module" else None
-        if file is not None:
-            name = file.parent.name if file.name == "__init__.py" else file.stem
-            yield name, hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _local_file(statement: str, folder: Path | None) -> Path | None:
-    """Return the file beside the notebook that an import statement takes its module from."""
-    if folder is None:
-        return None
-    node = ast.parse(statement).body[0]
-    module = node.names[0].name if isinstance(node, ast.Import) else (getattr(node, "module", None) or "")
-    top = module.partition(".")[0]
-    files = (folder / f"{top}.py", folder / top / "__init__.py") if top else ()
-    return next((file for file in files if file.is_file()), None)
+def _shows(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell's last expression gave a value, as its outputs tell; without any it is taken to."""
+    outputs = cell.get("outputs", ())
+    return any(output.get("output_type") == "execute_result" for output in outputs) if outputs else True

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from flownb.flow import How
+
 
 def read(path: str | os.PathLike[str]) -> Flow:
     """Read the flow document at `path`; its folder becomes the flow's. Raises `DocumentError`."""
@@ -78,6 +80,7 @@ def _about_into(flow: Flow, about: Mapping[str, Any]) -> Flow:
 def _from_cells(notebook: Json, name: str) -> Flow:
     from flownb.parameters import declarations
 
+    old = notebook["metadata"]["flownb"]["schema"] == 1
     parameters: tuple[Parameter, ...] = ()
     steps: list[Step] = []
     closure: list[Carried] = []
@@ -87,7 +90,7 @@ def _from_cells(notebook: Json, name: str) -> Flow:
         if role == "parameters":
             parameters = declarations(cell["source"])
         elif role in ("imports", "closure"):
-            closure.extend(_carried(cell["source"], about))
+            closure.extend(_carried(cell["source"], about, "statements" if old else "statement"))
         elif role == "step" or (role is None and cell["cell_type"] == "code" and not injected(cell)):
             steps.append(_step(cell, about, len(steps) + 1))
     if not steps:
@@ -114,11 +117,12 @@ def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
     )
 
 
-def _carried(source: str, about: Mapping[str, Any]) -> list[Carried]:
+def _carried(source: str, about: Mapping[str, Any], how: How) -> list[Carried]:
     """Cut a cell into the entries it was joined from; by statements, where it was edited since."""
     entries = about.get("carried", [])
     step = fields.text(about, "step", "")
-    gap = 0 if about["role"] == "imports" else 1
+    tight = about["role"] == "imports" or any(entry.get("how") == "statement" for entry in entries)
+    gap = 0 if tight else 1
     lines = source.split("\n")
     if sum(fields.size(entry, "lines") + gap for entry in entries) - gap == len(lines):
         carried, start = [], 0
@@ -130,7 +134,7 @@ def _carried(source: str, about: Mapping[str, Any]) -> list[Carried]:
             return carried
     from flownb.document.statements import carried_statements
 
-    return [replace(entry, step=step) for entry in carried_statements(source)]
+    return [replace(entry, step=step) for entry in carried_statements(source, how)]
 
 
 def _entry(text: str, about: Mapping[str, Any], step: str) -> Carried:
@@ -145,6 +149,8 @@ def _entry(text: str, about: Mapping[str, Any], step: str) -> Carried:
         type=fields.text(about, "type", ""),
         size=fields.size(about, "size"),
         step=step,
+        cell=fields.size(about, "cell"),
+        at=fields.text(about, "at", ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""Source cut into statements, each told apart by its syntax alone: import, definition, literal, other."""
+"""Source cut into statements."""
 
 from __future__ import annotations
 
@@ -40,29 +40,11 @@ def first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def how_by_syntax(node: ast.stmt) -> How:
-    """Return how a statement would be called if it were carried."""
-    match node:
-        case ast.Import() | ast.ImportFrom():
-            return "import"
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return "definition"
-        case ast.Assign(targets=[ast.Name()], value=value) if is_literal(value):
-            return "literal"
-    return "statements"
+def carried_statements(source: str, how: How = "statement") -> list[Carried]:
+    """Cut a cell that somebody wrote or edited by hand into entries of a closure, one a statement.
 
-
-def is_literal(node: ast.expr) -> bool:
-    """Whether an expression is written out in full: constants and displays of constants."""
-    try:
-        ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True
-
-
-def carried_statements(source: str) -> list[Carried]:
-    """Cut a cell that somebody wrote or edited by hand into entries of a closure, one a statement."""
+    `how` is what those that are no imports count as.
+    """
     code = to_python(source)
     try:
         tree = ast.parse(code)
@@ -72,9 +54,8 @@ def carried_statements(source: str) -> list[Carried]:
     for node, text in statement_sources(code, tree):
         names = find_names(ast.Module([node], []))
         binds = tuple(sorted(names.binds | names.mutates))
-        reads = tuple(sorted(names.reads))
-        how = how_by_syntax(node)
+        reads, first = tuple(sorted(names.reads)), tuple(sorted(names.reads_first))
+        kind: How = "import" if isinstance(node, ast.Import | ast.ImportFrom) else how
         name = binds[0] if binds else ""
-        first = reads if how == "statements" else tuple(sorted(names.reads_first))
-        entries.append(Carried(name, how, text, binds, reads, first, size=len(text.encode())))
+        entries.append(Carried(name, kind, text, binds, reads, first, size=len(text.encode())))
     return entries

@@ -2,8 +2,8 @@
 
 The cells are the truth: their sources are what runs, in Jupyter, under plain papermill and here.
 `metadata.flownb` of the notebook and of each cell only says which cell is what. The order of the cells:
-imports, what the declarations of the parameters need, `parameters` (papermill's tag), coercion of text,
-closure, one cell a step (with what only that step carries before it), outputs.
+imports, what is replayed and frozen (a cell for each cell of the notebook), `parameters` (papermill's tag),
+coercion of text, one cell a step (with what belongs between it and the step before), outputs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from flownb.flow import Carried, Flow, Parameter
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout that is written. A newer one is refused, older ones are read."""
 
 MIME = "application/vnd.flownb.flow+json"
@@ -69,7 +69,7 @@ def write(flow: Flow, path: str | os.PathLike[str]) -> None:
 
 
 def _about(flow: Flow) -> Json:
-    about: Json = {"schema": SCHEMA, "name": flow.name, "digest": flow.digest}
+    about: Json = {"schema": 1 if flow.of_schema_1 else SCHEMA, "name": flow.name, "digest": flow.digest}
     if flow.description:
         about["description"] = flow.description
     needs = flow.requirements
@@ -90,18 +90,18 @@ def _cells(flow: Flow) -> list[Json]:
     shared = [entry for entry in flow.closure if not entry.step]
     imports = [entry for entry in shared if entry.how in ("import", "module")]
     rest = [entry for entry in shared if entry.how not in ("import", "module")]
-    first = _needed_by(flow.parameters, rest)
+    first = _needed_by(flow.parameters, rest) if flow.of_schema_1 else rest
     cells = [
         _carried_cell("imports", "imports", imports),
-        _carried_cell("closure-parameters", "closure", first),
+        *_closure_cells("closure-parameters" if flow.of_schema_1 else "closure", first),
         _parameters_cell(flow.parameters),
     ]
     if coercion := coercion_source(flow):
         cells.append(_code_cell("coercion", coercion, {"role": "coercion"}))
-    cells.append(_carried_cell("closure", "closure", [entry for entry in rest if entry not in first]))
+    cells += _closure_cells("closure", [entry for entry in rest if entry not in first])
     for step in flow.steps:
         own = [entry for entry in flow.closure if entry.step == step.name]
-        cells.append(_carried_cell(_cell_id("closure", step.name), "closure", own, step.name))
+        cells += _closure_cells(_cell_id("closure", step.name), own, step.name)
         about: Json = {
             "role": "step",
             "step": step.name,
@@ -114,6 +114,21 @@ def _cells(flow: Flow) -> list[Json]:
         shown = f"display({', '.join(flow.outputs)})"
         cells.append(_code_cell("outputs", shown, {"role": "outputs"}))
     return [cell for cell in cells if cell]
+
+
+def _closure_cells(cell_id: str, entries: Sequence[Carried], step: str = "") -> list[Json]:
+    """Return a cell for each cell of the notebook that the entries are of, in their order."""
+    groups: list[list[Carried]] = []
+    last: tuple[str, int] | None = None
+    for entry in entries:
+        key = (entry.how, entry.cell) if entry.cell else ("", 0)
+        if key == last:
+            groups[-1].append(entry)
+        else:
+            groups.append([entry])
+        last = key
+    ids = [cell_id if number == 1 else f"{cell_id}-{number}" for number in range(1, len(groups) + 1)]
+    return [_carried_cell(id_, "closure", group, step) for id_, group in zip(ids, groups, strict=True)]
 
 
 def _needed_by(parameters: Sequence[Parameter], closure: Sequence[Carried]) -> list[Carried]:
@@ -147,7 +162,8 @@ def _carried_cell(cell_id: str, role: str, entries: Sequence[Carried], step: str
     about: Json = {"role": role, "carried": [_carried_about(entry) for entry in entries]}
     if step:
         about["step"] = step
-    between = "\n" if role == "imports" else "\n\n"
+    # statements of one cell stand together, as they did; what was carried each by itself does not
+    between = "\n" if role == "imports" or entries[0].how == "statement" else "\n\n"
     return _code_cell(cell_id, between.join(entry.source for entry in entries), about)
 
 
@@ -156,7 +172,7 @@ def _carried_about(entry: Carried) -> Json:
     for key in ("binds", "reads", "reads_first"):
         if value := getattr(entry, key):
             about[key] = list(value)
-    for key in ("identity", "type", "size"):
+    for key in ("identity", "type", "size", "cell", "at"):
         if value := getattr(entry, key):
             about[key] = value
     if entry.identity:

@@ -9,6 +9,7 @@ import __future__
 import ast
 import asyncio
 import inspect
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from flownb.flow import Carried, Flow, Step
 
+_SHOWING_MAGIC = re.compile(r"%(?:matplotlib|config|precision|pprint|load_ext|xmode|colors)\b[^\n]*")
 _WANTS_KERNEL = (
     "{what} uses IPython's own syntax (a magic or shell line), which needs a kernel; run it in an "
     "environment: LocalEnvironment().execute(storage, location)"
@@ -53,10 +55,10 @@ def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, 
         from IPython.display import display
 
         namespace["display"] = display
-    shared = [entry for entry in flow.closure if not entry.step]
-    imports = [entry for entry in shared if entry.how in ("import", "module")]
-    for entry in (*imports, *(entry for entry in shared if entry not in imports)):
-        session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
+    namespace["Out"] = {}  # displayed values that the flow reads are put there
+    for entry in flow.closure:
+        if not entry.step:
+            session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
     # A member of an Enum that the notebook defines must be one of the class that the flow carries.
     written = names_by_source(flow)
     for parameter in flow.parameters:
@@ -87,9 +89,13 @@ def _python_of(flow: Flow, step: Step) -> str:
 
 
 def _carried(flow: Flow, entry: Carried) -> str:
-    if entry.how == "statements" and "get_ipython()" in entry.source:
-        raise FlownbError(_WANTS_KERNEL.format(what=f"what makes `{entry.name}` for {flow.name}"))
-    return entry.source
+    """Return an entry's source as Python; what only sets how a front end shows things is left out."""
+    python = to_python(entry.source)
+    if python is entry.source and "get_ipython()" not in python:
+        return python
+    if _SHOWING_MAGIC.fullmatch(entry.source.strip()):
+        return ""
+    raise FlownbError(_WANTS_KERNEL.format(what=f"what {flow.name} replays before its steps"))
 
 
 class _Main(ModuleType):

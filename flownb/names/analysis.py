@@ -45,16 +45,21 @@ class Names:
     #: those of `reads` that the code does without where they are missing: `$x` of shell lines, names in
     #: string annotations, names tried under `except NameError`
     optional: frozenset[str] = frozenset()
+    #: names that functions which it defines, and annotations that are text, read later on
+    later: frozenset[str] = frozenset()
 
 
-def find_names(code: str | ast.AST, *, transform: Callable[[str], str] | None = None) -> Names:
+def find_names(
+    code: str | ast.AST, *, transform: Callable[[str], str] | None = None, postponed: bool = False
+) -> Names:
     """Return the names of module-level `code`: a cell after IPython's own transform, or its tree.
 
     `transform` is IPython's transform, for the bodies of `%%time` and the like that hold magics themselves.
+    `postponed`: an earlier line has asked for annotations that are not evaluated (PEP 563).
     Raises `SyntaxError` for text that is not Python; top-level `await` is.
     """
     body = ast.parse(code).body if isinstance(code, str) else _statements(code)
-    return _analyse(body, Cell(transform, future=_postpones(body)))
+    return _analyse(body, Cell(transform, future=postponed or _postpones(body)))
 
 
 def statement_names(
@@ -106,4 +111,5 @@ def _analyse(body: list[ast.stmt], cell: Cell) -> Names:
         deletes=frozenset(cell.deletes),
         opaque=tuple(sorted(cell.opaque, key=lambda opaque: opaque.line)),
         optional=frozenset(walker.reads - walker.needed),
+        later=frozenset(cell.later).union(*(closure.reads for closure in cell.closures.values())),
     )

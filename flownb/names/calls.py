@@ -101,10 +101,7 @@ def _query(walker: Expressions, node: ast.Call) -> None:
         literals = [
             part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
         ]
-        names = [name for literal in literals for name in _AT.findall(literal)]
-        if names:
-            walker.opaque(node, _shown(ast.unparse(node)))
-        for name in names:
+        for name in [name for literal in literals for name in _AT.findall(literal)]:
             walker.load(name)
 
 

@@ -8,7 +8,9 @@ import builtins
 from flownb.names.analysis import find_names
 from flownb.names.transform import to_python
 
-PROVIDED = frozenset(dir(builtins)) | {"get_ipython", "display", "__file__", "__loader__", "exit", "quit"}
+PROVIDED = frozenset(dir(builtins)) | {
+    *("get_ipython", "display", "exit", "quit", "__file__", "__loader__", "__builtins__", "__annotations__"),
+}
 """Names that every kernel has, without anybody binding them."""
 
 

@@ -11,7 +11,7 @@ from flownb.names.expressions import Expressions
 from flownb.names.scopes import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class Walker(Expressions):
@@ -146,12 +146,13 @@ class Walker(Expressions):
         self.bind(node.name.id, closures)
 
     def annotation(self, node: ast.AST | None) -> None:
-        """Walk an annotation where it is evaluated; names in strings are for whoever evaluates those."""
-        if node is None or self.cell.future:
+        """Walk an annotation where it is evaluated; names in text are for whoever evaluates that."""
+        if node is None:
             return
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            keys = map(self.scope.refers, scopes.text_names(node.value))
-            self.cell.later.update(key for key in keys if key and "\0" not in key)
+        if self.cell.future:  # every annotation is text then
+            self._read_later(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self._read_later(scopes.text_names(node.value))
         elif isinstance(node, ast.Subscript) and scopes.last_name(node.value) == "Literal":
             self.visit(node)
         elif isinstance(node, ast.Subscript) and scopes.last_name(node.value) == "Annotated":
@@ -164,6 +165,10 @@ class Walker(Expressions):
                 self.annotation(child)
         else:
             self.visit(node)
+
+    def _read_later(self, names: Iterable[str]) -> None:
+        keys = map(self.scope.refers, names)
+        self.cell.later.update(key for key in keys if key and "\0" not in key)
 
     # ---- statements
 

@@ -242,22 +242,20 @@ def _outputs(old: Flow, new: Flow) -> Iterator[Change]:
 
 
 def _closure(old: Sequence[Carried], new: Sequence[Carried]) -> Iterator[Change]:
-    # as the digest has it: what is carried counts, in which order it is written down does not
-    orders = [sorted(entries, key=lambda c: (c.step, c.bound, c.how)) for entries in (old, new)]
-    for kind, before, after in _matched(*orders, key=lambda entry: (entry.step, entry.bound)):
+    for kind, before, after in _matched(old, new, key=lambda entry: (entry.step, entry.bound)):
         entry = after or before
         assert entry is not None
         name = ", ".join(entry.bound) + (f" (for step {entry.step})" if entry.step else "")
         if before is None or after is None:
             yield Change("carried", name, kind, _carried_words(entry))
         elif before.how != after.how or before.content != after.content:
-            reads = "pickle" not in (before.how, after.how)
+            reads = not {"pickle", "frozen"} & {before.how, after.how}
             sources = (before.source, after.source) if reads else ("", "")
             yield Change("carried", name, "changed", _carried_change(before, after), *sources)
 
 
 def _carried_words(entry: Carried) -> str:
-    if entry.how in ("import", "module", "literal") and "\n" not in entry.source.strip():
+    if entry.how in ("import", "module", "literal", "statement") and "\n" not in entry.source.strip():
         return _short(entry.source)
     return f"{entry.how}, {entry.type}" if entry.type and entry.type != entry.how else entry.how
 
@@ -265,7 +263,7 @@ def _carried_words(entry: Carried) -> str:
 def _carried_change(before: Carried, after: Carried) -> str:
     facts = [_arrow(before.how, after.how)] if before.how != after.how else []
     lines = "\n" in before.source.strip() or "\n" in after.source.strip()
-    if "pickle" in (before.how, after.how):
+    if {"pickle", "frozen"} & {before.how, after.how}:
         sizes = [f"{entry.type or entry.how}, {entry.size} bytes" for entry in (before, after)]
         facts.append(_arrow(*sizes) if sizes[0] != sizes[1] else f"{sizes[0]}, other content")
     elif before.source == after.source:

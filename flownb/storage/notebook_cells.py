@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture.cell import is_flow_cell, read_header, split_cell
-from flownb.capture.part import Part, cell_sha, to_record
+from flownb.capture.record import Record, cell_sha, to_record
 from flownb.document import MIME, declaration
 from flownb.errors import FlownbError
 
@@ -21,19 +21,21 @@ Json = dict[str, Any]
 
 
 def with_flow(notebook: Json, flow: Flow) -> Json:
-    """Return the notebook with the flow at its end: what it carries as code cells, then a cell a step.
+    """Return the notebook with the flow at its end: what it replays as code cells, then a cell a step.
 
     Cells of an earlier version of the flow are taken out.
     """
     kept = [cell for cell in notebook["cells"] if not _is_of(cell, flow.name)]
-    shared = [entry for entry in flow.closure if not entry.step]
-    cells = _carried_cells(shared, flow.name)
-    left = list(flow.parameters)
-    for step in flow.steps:
-        own = [entry for entry in flow.closure if entry.step == step.name]
-        cells += _carried_cells(own, flow.name)
-        declared = left if step is flow.steps[0] else []
-        cells.append(_step_cell(flow, step, declared))
+    cells = _replayed_cells([entry for entry in flow.closure if not entry.step], flow.name)
+    steps = [_step_cell(flow, step, first=step is flow.steps[0]) for step in flow.steps]
+    shas = {step.name: cell_sha(cell["source"]) for step, cell in zip(flow.steps, steps, strict=True)}
+    record = to_record(Record(replace(flow, storage=None, location=None), shas))
+    for step, cell in zip(flow.steps, steps, strict=True):
+        said = f"flow {_full_name(flow, step)}, version {flow.version}"
+        data = {MIME: record, "text/plain": said, "text/html": f"<p>{html.escape(said)}</p>"}
+        cell["outputs"] = [{"output_type": "display_data", "data": data, "metadata": {}}]
+        cells += _replayed_cells([entry for entry in flow.closure if entry.step == step.name], flow.name)
+        cells.append(cell)
     return {**notebook, "cells": [*kept, *cells]}
 
 
@@ -48,35 +50,27 @@ def _is_of(cell: Json, name: str) -> bool:
         return False  # a line that cannot be read belongs to no flow, and stays where it is
 
 
-def _carried_cells(entries: Sequence[Carried], name: str) -> list[Json]:
-    imports = "\n".join(entry.source for entry in entries if entry.how in ("import", "module"))
-    rest = "\n\n".join(entry.source for entry in entries if entry.how not in ("import", "module"))
-    return [_code_cell(source, {"flownb": {"of": name}}) for source in (imports, rest) if source]
+def _replayed_cells(entries: Sequence[Carried], name: str) -> list[Json]:
+    """Return cells as the notebook had them: the imports, then a cell for each cell of before."""
+    sources: dict[tuple[str, int], list[str]] = {}
+    for entry in entries:
+        how = "import" if entry.how in ("import", "module") else entry.how
+        sources.setdefault((how, entry.cell), []).append(entry.source)
+    return [_code_cell("\n".join(texts), {"flownb": {"of": name}}) for texts in sources.values()]
 
 
-def _step_cell(flow: Flow, step: Step, parameters: Sequence[Any]) -> Json:
-    full = flow.name if step.name == flow.name else f"{flow.name}.{step.name}"
+def _full_name(flow: Flow, step: Step) -> str:
+    return flow.name if step.name == flow.name else f"{flow.name}.{step.name}"
+
+
+def _step_cell(flow: Flow, step: Step, *, first: bool) -> Json:
+    full = _full_name(flow, step)
     line = f'%%flow "{full}"' if " " in full else f"%%flow {full}"
     if step.outputs:
         line += f" --out {','.join(step.outputs)}"
-    description = [f'"""{flow.description}"""'] if flow.description and parameters else []
-    source = "\n".join([line, *description, *map(declaration, parameters), step.source])
-    part = Part(
-        replace(
-            flow,
-            parameters=tuple(parameters),
-            steps=(step,),
-            closure=tuple(replace(e, step="") for e in flow.closure if e.step in ("", step.name)),
-            storage=None,
-            location=None,
-        ),
-        cell_sha(source),
-    )
-    cell = _code_cell(source, {})
-    said = f"flow {full}, version {flow.version}"
-    data = {MIME: to_record(part), "text/plain": said, "text/html": f"<p>{html.escape(said)}</p>"}
-    cell["outputs"] = [{"output_type": "display_data", "data": data, "metadata": {}}]
-    return cell
+    declared = [declaration(parameter) for parameter in flow.parameters] if first else []
+    description = [f'"""{flow.description}"""'] if flow.description and declared else []
+    return _code_cell("\n".join([line, *description, *declared, step.source]), {})
 
 
 def _code_cell(source: str, metadata: Json) -> Json:

@@ -56,10 +56,11 @@ def _paragraphs(flow: Flow) -> Iterator[list[str]]:
 
 
 def _carried(entry: Carried) -> str:
-    if entry.how != "pickle":
+    if entry.how not in ("pickle", "frozen"):
         return entry.source.rstrip("\n")
     digest = hashlib.sha256(entry.content.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"# {', '.join(entry.bound)}: pickled, {entry.type}, {digest}"
+    how = "frozen" if entry.how == "frozen" else "pickled"
+    return f"# {', '.join(entry.bound)}: {how}, {entry.type}, {digest}"
 
 
 def _declaration(parameter: Parameter, *, hidden: bool) -> str:

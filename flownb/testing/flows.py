@@ -41,14 +41,25 @@ def sample(name: str = "sales", factor: int = 2) -> Flow:
         ),
         closure=(
             Carried("math", "import", "import math", type="module"),
+            Carried("FACTOR", "statement", f"FACTOR = {factor}", ("FACTOR",), type="statement", cell=1),
             Carried(
                 "scale",
-                "definition",
-                "def scale(v):\n    return math.floor(v * FACTOR)",
+                "statement",
+                "# a comment\ndef scale(v):\n    return math.floor(v * FACTOR)",
+                ("scale",),
                 reads=("FACTOR", "math"),
                 type="function",
+                cell=2,
             ),
-            Carried("FACTOR", "literal", f"FACTOR = {factor}", type="int"),
+            Carried(
+                "offset",
+                "frozen",
+                "offset = 0",
+                ("offset",),
+                type="int",
+                identity="0",
+                at="2026-11-29T08:00:00+00:00",
+            ),
         ),
         requirements=Requirements(python="3.11.7", distributions={"numpy": "2.4.6"}),
     )
@@ -62,7 +73,7 @@ def trap(name: str, mark: Path) -> Flow:
         name,
         parameters=(Parameter("n", "int", f"[{touch}] and 1"),),
         steps=(Step("a", touch, result=True),),
-        closure=(Carried("bomb", "pickle", unpickle, binds=("pickle", "bomb")),),
+        closure=(Carried("bomb", "frozen", unpickle, binds=("pickle", "bomb")),),
     )
 
 

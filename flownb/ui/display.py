@@ -1,4 +1,4 @@
-"""What people see of a flow: after a capture, in the list of a notebook's flows, and on a flow's own card.
+"""What people see of flows: in the list of a notebook's flows, and on a flow's own card.
 
 Pure functions from a `Flow` to a `Shown`, which a notebook shows as HTML and a terminal as text. Nothing
 of a flow is run, and every name and source is escaped.
@@ -10,7 +10,6 @@ import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from flownb.graph import reads
 from flownb.runs.markup import (
     block,
     code,
@@ -38,6 +37,8 @@ _WIDTH = 110
 _HOW = {
     "import": "imported",
     "module": "local module",
+    "statement": "replayed",
+    "frozen": "frozen",
     "definition": "its source",
     "literal": "its value, written out",
     "statements": "the statements that make it",
@@ -55,38 +56,6 @@ class LastRun(Protocol):
     def state(self) -> str: ...  # noqa: D102
     @property
     def seconds(self) -> float | None: ...  # noqa: D102
-
-
-def capture_summary(
-    flow: Flow, step: str, *, notes: Sequence[str] = (), ran: bool = True, kept: str = ""
-) -> Shown:
-    """Say what was captured of the step `step`: one line, the rest behind it; `notes` are always shown.
-
-    `ran` is whether the cell was also run here; `kept` says where its flow went beside the notebook.
-    """
-    title = _title(flow, step)
-    carried = _carried_by(flow, step)
-    facts = [
-        f"version {flow.version}",
-        count_text(len(flow.parameters), "parameter") if flow.parameters else "",
-    ]
-    facts.append(_outputs_text(_outputs_of(flow, step)))
-    facts.append(f"carries {_carried_text(carried)}" if carried else "")
-    if not ran:
-        facts.append("captured without running")
-    facts.append(visible(kept))
-    told = [fact for fact in facts if fact]
-    html = details(
-        f"<span>✓ captured</span> <strong>{code(title)}</strong> {muted(escape(' · ' + ' · '.join(told)))}",
-        _parameters_html(flow) + _carried_html(carried),
-    )
-    html += "".join(f'<div style="margin-left:16px">⚠ note: {escape(note)}</div>' for note in notes)
-    lines = [f"✓ captured {visible(title)} · {' · '.join(told)}"]
-    lines += _paragraph("parameters", [_declaration(parameter) for parameter in shown_parameters(flow)])
-    lines += _paragraph("carries", [_carried_line(entry) for entry in carried])
-    for note in notes:
-        lines += _paragraph("note", [visible(note)])
-    return Shown(block(html), "\n".join(lines))
 
 
 def flow_list(
@@ -161,7 +130,7 @@ def _card_html(flow: Flow, where: str, notes: Sequence[str]) -> str:
     if flow.description:
         parts.append(f'<div style="white-space:pre-line">{escape(flow.description, lines=True)}</div>')
     parts += [f"<div>⚠ note: {escape(note)}</div>" for note in notes]
-    parts.append(_parameters_html(flow))
+    parts.append(parameters_html(flow))
     if len(flow.steps) > 1:
         parts.append(lines_block(flow.graph.text()))
     for number, step in enumerate(flow.steps, 1):
@@ -173,7 +142,7 @@ def _card_html(flow: Flow, where: str, notes: Sequence[str]) -> str:
             )
         )
     if flow.closure:
-        parts.append(details(f"Carries {escape(_carried_text(flow.closure))}", _carried_html(flow.closure)))
+        parts.append(details(escape(_closure_text(flow)), _closure_html(flow)))
     needs = _needs(flow)
     if needs:
         parts.append(details("Captured with", f"<div>{'<br>'.join(escape(need) for need in needs)}</div>"))
@@ -194,7 +163,7 @@ def _card_text(flow: Flow, where: str, notes: Sequence[str]) -> str:
         lines += ["", "parameters", textwrap.indent(parameters_text(flow), "  ")]
     lines += ["", "steps", textwrap.indent(flow.graph.text(), "  ")]
     if flow.closure:
-        lines += ["", f"carries {_carried_text(flow.closure)}"]
+        lines += ["", _closure_text(flow).lower()]
         rows = [
             [_names(entry), _HOW[entry.how], entry.type, size_text(entry.size), entry.step]
             for entry in flow.closure
@@ -222,7 +191,8 @@ def parameters_text(flow: Flow) -> str:
     return text_table(["name", "type", "default", "help"], rows)
 
 
-def _parameters_html(flow: Flow) -> str:
+def parameters_html(flow: Flow) -> str:
+    """Show a flow's parameters as a table."""
     rows = [
         [
             code(parameter.name),
@@ -239,7 +209,7 @@ def _carried_html(carried: Sequence[Carried]) -> str:
     rows = []
     for entry in carried:
         name = code(_names(entry))
-        if entry.how in ("definition", "statements", "literal"):
+        if entry.how in ("definition", "statements", "literal", "statement"):
             source = f'<div style="font-weight:normal">{lines_block(entry.source)}</div>'
             name = details(name, source)
         rows.append(
@@ -254,22 +224,8 @@ def _carried_html(carried: Sequence[Carried]) -> str:
     return titled_table("Carried from the notebook", ["name", "how", "what it is", "size", "for step"], rows)
 
 
-def _title(flow: Flow, step: str) -> str:
-    return flow.name if step == flow.name else f"{flow.name}.{step}"
-
-
 def _names(entry: Carried) -> str:
     return entry.name if entry.name in entry.bound or not entry.binds else ", ".join(entry.bound)
-
-
-def _carried_by(flow: Flow, step: str) -> list[Carried]:
-    """Pick what of the closure the step `step` needs, directly or through what it calls."""
-    needed = set(reads(flow.step(step), flow.closure))
-    return [entry for entry in flow.closure if entry.step in ("", step) and needed.intersection(entry.bound)]
-
-
-def _outputs_of(flow: Flow, step: str) -> tuple[str, ...]:
-    return tuple(edge.target for edge in flow.graph.results if edge.source == step)
 
 
 def _outputs_text(outputs: Sequence[str]) -> str:
@@ -278,15 +234,26 @@ def _outputs_text(outputs: Sequence[str]) -> str:
     return f"{'output' if len(outputs) == 1 else 'outputs'} {', '.join(visible(name) for name in outputs)}"
 
 
-def _carried_text(carried: Sequence[Carried]) -> str:
-    names = len({name for entry in carried for name in entry.bound})
-    return f"{count_text(names, 'name')} ({size_text(sum(entry.size for entry in carried))})"
+def _closure_text(flow: Flow) -> str:
+    """Write `Replays 12 statements, 2 values frozen (2.1 MB)`; of schema 1, what is carried."""
+    if flow.of_schema_1:
+        names = len({name for entry in flow.closure for name in entry.bound})
+        return f"Carries {count_text(names, 'name')} ({size_text(sum(e.size for e in flow.closure))})"
+    frozen = [entry for entry in flow.closure if entry.how == "frozen"]
+    told = f"Replays {count_text(len(flow.closure) - len(frozen), 'statement')}"
+    if frozen:
+        count = sum(len(entry.bound) for entry in frozen)
+        told += f", {count_text(count, 'value')} frozen ({size_text(sum(entry.size for entry in frozen))})"
+    return told
 
 
-def _carried_line(entry: Carried) -> str:
-    what = entry.type if entry.type and entry.type not in _HOW[entry.how] else ""
-    facts = [fact for fact in (visible(what), _HOW[entry.how], size_text(entry.size)) if fact]
-    return f"{visible(_names(entry))} ({', '.join(facts)})"
+def _closure_html(flow: Flow) -> str:
+    if flow.of_schema_1:
+        return _carried_html(flow.closure)
+    from flownb.ui.capturing import amber_html, frozen_text, replayed_html
+
+    frozen = [frozen_text(entry) for entry in flow.closure if entry.how == "frozen"]
+    return replayed_html(flow) + "".join(map(amber_html, frozen))
 
 
 def shown_parameters(flow: Flow) -> tuple[Parameter, ...]:
@@ -299,13 +266,6 @@ def shown_parameters(flow: Flow) -> tuple[Parameter, ...]:
         replace(parameter, default=_HIDDEN) if info.secret and not parameter.required else parameter
         for parameter, info in zip(flow.parameters, describe(flow), strict=True)
     )
-
-
-def _declaration(parameter: Parameter) -> str:
-    annotation = f": {visible(parameter.annotation)}" if parameter.annotation else ""
-    if parameter.required:
-        return f"{visible(parameter.name)}{annotation} (required)"
-    return f"{visible(parameter.name)}{annotation} = {shorten(parameter.default or '', 40)}"
 
 
 def _short_declaration_html(parameter: Parameter) -> str:

@@ -39,7 +39,6 @@ class Extension:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self.running: ExecutionInfo | None = None  #: the cell that runs, or ran last
 
     @cached_property
     def notebook(self) -> LiveNotebook:
@@ -66,18 +65,14 @@ class Extension:
     # IPython asks the other transforms, not this one, whether what is typed so far is a whole cell.
     transform.has_side_effects = True  # type: ignore[attr-defined]
 
-    def begin(self, line: str) -> None:
-        """Capture what the running cell reads: what the rewritten first line calls."""
-        self.notebook.begin(line, self.running)
-
     def before_cell(self, info: ExecutionInfo) -> None:
-        """Note which cell runs."""
-        self.running = info
+        """Look up what a `%%flow` cell reads, before it runs."""
+        self.notebook.before(info)
 
     def after_cell(self, result: ExecutionResult) -> None:
-        """Keep what was captured, when the cell has succeeded."""
+        """Note what was executed; keep what was captured, when the cell has succeeded."""
         if "notebook" in self.__dict__:
-            self.notebook.finish(result)
+            self.notebook.after(result)
 
     def line_magic(self, line: str) -> Any:
         """Do what `%flow` says."""

@@ -1,24 +1,28 @@
 """The live notebook: what `%%flow` does around a cell that runs.
 
-The first line of a `%%flow` cell becomes a call that captures what the cell reads, as it is before the
-cell runs; the rest of the cell is left alone, so tracebacks, top-level `await` and the last expression
-are as without the line. When the cell has succeeded, its part of the flow is kept and displayed.
+The first line of a `%%flow` cell is blank to Python; the cell runs as without it, so tracebacks, top-level
+`await` and the last expression are its own. What it reads is looked up in the history before it runs; when it
+has succeeded, it is captured and displayed. What keeps it from being captured is told then, and never keeps
+it from running.
 """
 
 from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.capture.assemble import assemble
-from flownb.capture.cell import Cell, is_flow_cell, misplaced, read_cell, read_header, split_cell
-from flownb.capture.live import Notebook, capture_cell
-from flownb.capture.part import Part, to_record
-from flownb.capture.sources import Sources
+from flownb.capture.assemble import Assembled, assemble
+from flownb.capture.cell import Cell, begins_flow, is_flow_cell, misplaced, read_cell, read_header, split_cell
+from flownb.capture.history import History
+from flownb.capture.live import begin
+from flownb.capture.record import Record, cell_sha, to_record
+from flownb.capture.saved import SavedNotebook
+from flownb.capture.statements import without_magics
 from flownb.document import MIME, load_notebook
 from flownb.errors import CaptureError, DocumentError, FlownbError
 from flownb.names import to_python
@@ -27,28 +31,32 @@ from flownb.parameters import split_leading
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+    from flownb.capture.captured import Captured
     from flownb.flow import Flow
     from flownb.ui.keeping import Keeping
 
 MISPLACED = "`%%flow` must be the first line of its cell: move the comment or the other magic below it"
 
-#: a `%%flow` line that only tells that it stands in the wrong place
-_MISPLACED = "--misplaced"
+Key = tuple[str, str]  #: flow and step
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
-    """A part, and where it came from."""
+class Step:
+    """A captured step, and the front end's cell that it is."""
 
-    part: Part
+    captured: Captured
     cell_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Pending:
+    """A `%%flow` cell that is running."""
+
     info: ExecutionInfo
-    cell: Cell
-    part: Part
+    cell: Cell | None = None
+    captured: Captured | None = None
+    problem: Exception | None = None  #: why it cannot be captured
+    ran: bool = True
 
 
 class LiveNotebook:
@@ -56,8 +64,14 @@ class LiveNotebook:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self.captured: dict[tuple[str, str], Captured] = {}  #: by flow and step, in order of first capture
+        self.steps: dict[Key, Step] = {}  #: in order of first capture
+        self.history = History(self.folder)
+        for number, source in enumerate(shell.history_manager.input_hist_raw[1 : shell.execution_count], 1):
+            self.history.add(
+                source, label=f"In[{number}]", count=number, shown=number in shell.user_ns["Out"]
+            )
         self._pending: _Pending | None = None
+        self._started = time.monotonic()
         self._saved: tuple[int, list[dict[str, Any]]] = (0, [])
 
     # --- where it is ---
@@ -83,22 +97,16 @@ class LiveNotebook:
 
         return Keeping(self)
 
-    @cached_property
-    def sources(self) -> Sources:
-        """The sources of the cells that this shell has run."""
-        return Sources.from_shell(self.shell)
-
     # --- around a cell ---
 
     def transform(self, lines: list[str]) -> list[str]:
-        """Rewrite the first line of a `%%flow` cell's source."""
+        """Blank the first line of a `%%flow` cell's source; all of it, where the cell is not to run."""
         source = "".join(lines)
         if not is_flow_cell(source):
-            return [_call(_MISPLACED), *(["\n"] * (len(lines) - 1))] if misplaced(source) else lines
-        line, body = split_cell(source)
-        if self._defines_only(line, body):
-            return [_call(line), *(["\n"] * (len(lines) - 1))]
-        return [_call(line), *_with_cell_magic(lines[1:])]
+            return [*map(_without_flow_line, lines)] if misplaced(source) else lines
+        if self._defines_only(*split_cell(source)):
+            return ["\n"] * len(lines)
+        return ["\n", *_with_cell_magic(lines[1:])]
 
     def _defines_only(self, line: str, body: str) -> bool:
         """Whether the cell is not to run: asked for, or a required parameter has no value here.
@@ -106,7 +114,7 @@ class LiveNotebook:
         A cell that is not Python is left to run, so that IPython shows Python's own error.
         """
         try:
-            ast.parse(to_python(split_leading(body).body))
+            ast.parse(to_python(split_leading(without_magics(body)[0]).body))
             define = read_header(line).define
         except (SyntaxError, ValueError, FlownbError):
             return False
@@ -115,27 +123,33 @@ class LiveNotebook:
     def unset(self, body: str) -> list[str]:
         """Return the required parameters of a cell that have no value in the namespace."""
         namespace = self.shell.user_ns
-        return [p.name for p in split_leading(body).parameters if p.required and p.name not in namespace]
+        declared = split_leading(without_magics(body)[0]).parameters
+        return [p.name for p in declared if p.required and p.name not in namespace]
 
-    def begin(self, line: str, info: ExecutionInfo | None) -> None:
-        """Capture what the running cell reads, before it runs.
-
-        Raises `CaptureError` for what cannot be a flow; then nothing of the cell has run.
-        """
-        self._pending = None
-        if line == _MISPLACED:
-            raise CaptureError(MISPLACED)
-        if info is None or not is_flow_cell(info.raw_cell):
-            raise CaptureError("`%%flow` must be the first line of a cell that is run as a whole")
-        cell = read_cell(info.raw_cell)
-        if cell.header.environment is not None:
-            self._check_environment(cell.header.environment)
-        part = self._capture(cell, getattr(info, "cell_id", None))
-        pending = _Pending(info, cell, part)
-        if self._defines_only(*split_cell(info.raw_cell)):
-            self._keep(pending, ran=False)
-        else:
-            self._pending = pending
+    def before(self, info: ExecutionInfo) -> None:
+        """Look up what a `%%flow` cell reads, before it runs."""
+        if self._pending is not None and self._pending.info is not info:
+            return  # a magic in the cell (%%capture) runs its body as a cell of its own
+        self._started = time.monotonic()
+        self._pending = pending = _Pending(info)
+        if not is_flow_cell(info.raw_cell):
+            if misplaced(info.raw_cell):
+                pending.problem = CaptureError(MISPLACED)
+            return
+        try:
+            pending.ran = not self._defines_only(*split_cell(info.raw_cell))
+            pending.cell = cell = read_cell(info.raw_cell)
+            if cell.header.environment is not None:
+                self._check_environment(cell.header.environment)
+            key = (cell.header.flow, cell.header.step)
+            others = [
+                step.captured for other, step in self._others(key, getattr(info, "cell_id", None)).items()
+            ]
+            pending.captured = begin(self.history, cell, self.shell.user_ns, others)
+        except SyntaxError:
+            pending.cell = None  # Python tells of it
+        except (FlownbError, RecursionError) as error:
+            pending.problem = error
 
     def _check_environment(self, name: str) -> None:
         from flownb.environments.config import load_environment
@@ -143,51 +157,77 @@ class LiveNotebook:
 
         load_environment(Project.of(self.folder), name)
 
-    def finish(self, result: ExecutionResult) -> None:
-        """Keep and show what was captured, when the cell has succeeded."""
+    def after(self, result: ExecutionResult) -> None:
+        """Note what was executed; keep and show what was captured, when the cell has succeeded."""
         pending = self._pending
         if pending is None or result.info is not pending.info:
-            return  # a magic in the cell (%%capture) runs its body as a cell of its own
+            return
         self._pending = None
-        if not result.success:
+        execution = self._note(result, pending)
+        if not result.success or (pending.cell is None and pending.problem is None):
             return
         try:
-            self._keep(pending, ran=True)
+            if pending.problem is not None:
+                raise pending.problem
+            assert pending.captured is not None
+            pending.captured.execution = execution
+            self._keep(pending, pending.captured)
         except FlownbError:
             # Raised inside an event it would show as a traceback of ours; this shows its message.
             self.shell.showtraceback()
+        except RecursionError:
+            self.shell.showtraceback(
+                (
+                    CaptureError,
+                    CaptureError("the cell, or one that it needs, is nested too deeply to be read"),
+                    None,
+                )
+            )
 
-    def _capture(self, cell: Cell, cell_id: str | None) -> Part:
-        key = (cell.header.flow, cell.header.step)
-        parts = {k: c for k, c in self.captured.items() if k[0] == key[0] and not _moved(c, cell_id, k, key)}
-        keys = self._ordered({**{k: c.cell_id for k, c in parts.items()}, key: cell_id})
-        at = keys.index(key)
-        before = [parts[k].part for k in keys[:at]]
-        others = [parts[k].part for k in keys[at + 1 :]]
-        around = Notebook(self.shell.user_ns, self.sources, self.folder, self._project)
-        part = capture_cell(cell, around, others, before)
-        assemble(cell.header.flow, [*before, part, *others])
-        return part
+    def _note(self, result: ExecutionResult, pending: _Pending) -> Any:
+        """Add a cell to the history."""
+        info = pending.info
+        header = pending.cell.header if pending.cell is not None else None
+        count = result.execution_count
+        if result.error_before_exec is not None and pending.ran:
+            return None
+        return self.history.add(
+            info.raw_cell,
+            label=f"In[{count}]" if count is not None else "a cell",
+            cell_id=getattr(info, "cell_id", None),
+            seconds=time.monotonic() - self._started,
+            step=(header.flow, header.step) if header is not None else None,
+            failed_at=_failed_at(result, info.raw_cell, self.shell.user_ns),
+            imagined=not pending.ran,
+            count=count,
+            shown=result.result is not None,
+        )
 
-    @property
-    def _project(self) -> Path:
-        from flownb.runs.project import Project
+    def _others(self, key: Key, cell_id: str | None) -> dict[Key, Step]:
+        """Return the flow's other steps, without what the cell was before it got its present name."""
+        return {
+            other: step
+            for other, step in self.steps.items()
+            if other[0] == key[0] and other != key and not _moved(step, cell_id, other, key)
+        }
 
-        return Project.of(self.folder).root
+    def _keep(self, pending: _Pending, captured: Captured) -> None:
+        from flownb.ui.capturing import Replayed, capture_summary
 
-    def _keep(self, pending: _Pending, *, ran: bool) -> None:
-        from flownb.ui.display import capture_summary
-
-        header = pending.cell.header
+        header = captured.cell.header
         cell_id = getattr(pending.info, "cell_id", None)
         key = (header.flow, header.step)
-        for other in [k for k, c in self.captured.items() if _moved(c, cell_id, k, key)]:
-            del self.captured[other]  # the cell was that step before it was renamed
-        self.captured[key] = Captured(pending.part, cell_id)
-        flow = self.flow(header.flow)
-        notes = list(pending.part.notes)
-        if not ran and not header.define:
-            unset = ", ".join(f"`{name}`" for name in self.unset(split_cell(pending.cell.source)[1]))
+        others = self._others(key, cell_id)
+        step = Step(captured, cell_id)
+        captured.proved = pending.ran
+        assembled = self._assembled(header.flow, {**others, key: step})  # what is wrong leaves all as it was
+        flow = replace(assembled.flow, folder=self.folder)
+        for other in [k for k, c in self.steps.items() if _moved(c, cell_id, k, key)]:
+            del self.steps[other]
+        self.steps[key] = step
+        notes = list(captured.notes)
+        if not pending.ran and not header.define:
+            unset = ", ".join(f"`{name}`" for name in self.unset(split_cell(captured.cell.source)[1]))
             notes.insert(0, f"captured without running: {unset} has no value here")
         kept = ""
         try:
@@ -198,27 +238,35 @@ class LiveNotebook:
                 notes.append(f"kept in {header.storage} as {location}")
             kept = self.keeping.keep(flow)
         finally:  # whatever a storage says, the cell is captured, and its record is in its output
-            shown = capture_summary(flow, header.step, notes=notes, ran=ran, kept=kept)
-            bundle = shown._repr_mimebundle_()
-            self.shell.display_pub.publish({**bundle, MIME: to_record(pending.part)})
+            read = set(captured.cell.step.reads)
+            replayed = [
+                Replayed(cell.label, count, cell.seconds, tuple(sorted(read & self.history.bound_in(cell))))
+                for cell, count in assembled.cells.items()
+            ]
+            shown = capture_summary(
+                flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
+            )
+            record = Record(flow, self._shas(header.flow), tuple(notes))
+            self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
+
+    def _shas(self, flow: str) -> dict[str, str]:
+        return {
+            key[1]: cell_sha(step.captured.cell.source) for key, step in self.steps.items() if key[0] == flow
+        }
 
     # --- what there is ---
 
     @property
     def names(self) -> list[str]:
         """Names of the flows captured here, in order of first capture."""
-        return list(dict.fromkeys(flow for flow, _ in self.captured))
+        return list(dict.fromkeys(flow for flow, _ in self.steps))
 
-    def parts(self, name: str) -> list[Part]:
-        """Return the parts of a flow: in the order of the saved notebook, else of their first capture."""
-        keys = self._ordered({key: c.cell_id for key, c in self.captured.items() if key[0] == name})
-        return [self.captured[key].part for key in keys]
-
-    def _ordered(self, cell_ids: dict[tuple[str, str], str | None]) -> list[tuple[str, str]]:
+    def _ordered(self, steps: dict[Key, Step]) -> list[Key]:
+        """Return steps in the order of the saved notebook, else of their first capture."""
         positions = self._positions()
-        if not positions.keys() >= set(cell_ids.values()):
-            return list(cell_ids)
-        return sorted(cell_ids, key=lambda key: positions[cell_ids[key]])
+        if not positions.keys() >= {step.cell_id for step in steps.values()}:
+            return list(steps)
+        return sorted(steps, key=lambda key: positions[steps[key].cell_id])
 
     def _positions(self) -> dict[str | None, int]:
         """Return the place of each cell in the saved notebook, by its id; nothing where it is not known."""
@@ -242,7 +290,7 @@ class LiveNotebook:
 
         Cells that were captured here, whatever name they have in the file still, are none of them.
         """
-        captured = {captured.cell_id for captured in self.captured.values()}
+        captured = {step.cell_id for step in self.steps.values()}
         steps = []
         for cell in self._saved_cells():
             if cell["cell_type"] != "code" or cell.get("id") in captured or not is_flow_cell(cell["source"]):
@@ -251,29 +299,38 @@ class LiveNotebook:
                 header = read_header(split_cell(cell["source"])[0])
             except FlownbError:
                 continue  # told when that cell is run
-            if header.flow == name and (name, header.step) not in self.captured:
+            if header.flow == name and (name, header.step) not in self.steps:
                 steps.append(header.step)
         return list(dict.fromkeys(steps))  # two cells may bear one step's name: the one that runs last is it
 
     def flow(self, name: str) -> Flow:
-        """Return the flow that the captured cells make. Raises `CaptureError`."""
-        return assemble(name, self.parts(name))
+        """Return the flow as captured here, other steps from the saved notebook. Raises `CaptureError`."""
+        if self.steps_to_come(name):
+            return self._completed(name)
+        steps = {key: step for key, step in self.steps.items() if key[0] == name}
+        return replace(self._assembled(name, steps).flow, folder=self.folder)
+
+    def _assembled(self, name: str, steps: dict[Key, Step]) -> Assembled:
+        return assemble(name, [steps[key].captured for key in self._ordered(steps)], self.history)
+
+    def _completed(self, name: str) -> Flow:
+        """Return the flow as the saved notebook has it, with the cells captured here as they are."""
+        here = {step.cell_id: step.captured.cell.source for step in self.steps.values() if step.cell_id}
+        saved = self._saved_cells()
+        cells = [{**cell, "source": here.get(str(cell.get("id")), cell["source"])} for cell in saved]
+        return SavedNotebook(cells, str(self.path), self.folder).flow(name)
 
     def forget(self, name: str, step: str | None = None) -> bool:
         """Forget a flow, or one step of it; False where there is none."""
-        keys = [key for key in self.captured if key[0] == name and step in (None, key[1])]
+        keys = [key for key in self.steps if key[0] == name and step in (None, key[1])]
         for key in keys:
-            del self.captured[key]
+            del self.steps[key]
         return bool(keys)
 
 
-def _moved(captured: Captured, cell_id: str | None, key: tuple[str, str], now: tuple[str, str]) -> bool:
+def _moved(step: Step, cell_id: str | None, key: Key, now: Key) -> bool:
     """Whether a captured step is what the cell `cell_id` was before it got its present name."""
-    return cell_id is not None and captured.cell_id == cell_id and key != now
-
-
-def _call(line: str) -> str:
-    return f"get_ipython().flownb.begin({line!r})\n"
+    return cell_id is not None and step.cell_id == cell_id and key != now
 
 
 def _with_cell_magic(lines: list[str]) -> list[str]:
@@ -285,3 +342,25 @@ def _with_cell_magic(lines: list[str]) -> list[str]:
 
     transformed: list[str] = cell_magic(text.lstrip().splitlines(keepends=True))
     return transformed
+
+
+def _without_flow_line(line: str) -> str:
+    """Blank a `%%flow` line that stands in the wrong place: the cell runs as without it."""
+    return "\n" if begins_flow(line) else line
+
+
+def _failed_at(result: ExecutionResult, source: str, namespace: dict[str, Any]) -> int | None:
+    """Return the line of the cell at which an exception ended it; None where none did."""
+    error = result.error_in_exec
+    if error is None:
+        return None
+    trace = error.__traceback__
+    line = 1
+    while trace is not None:  # the cell's own frames are those that run in the notebook's namespace
+        frame = trace.tb_frame
+        if frame.f_locals is frame.f_globals and frame.f_globals is namespace:
+            line = trace.tb_lineno
+            if frame.f_code.co_filename.startswith("<timed"):
+                line += without_magics(source)[1]
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,415 @@
+"""What calls of well-known libraries do to objects and to the libraries' own state: tables, and one reading.
+
+What stands in no table is judged by how it is written: a call whose value is thrown away changes its object.
+A statement too many in a flow costs time, one too few makes another value; so the tables only list what is
+known to be harmless, or known to change something although its value is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# -- methods, by their names alone -------------------------------------------------------------------------
+
+#: change their object and keep what they are given in it, wherever they stand
+KEEPING: Final = _words(
+    """append appendleft add insert extend extendleft update setdefault put put_nowait push register
+    intersection_update difference_update symmetric_difference_update add_argument __setitem__ __iadd__"""
+)
+#: change their object, wherever they stand; what they return may come out of it
+TAKING: Final = _words(
+    """pop popleft popitem get_nowait setdefault send throw __next__ read readline readlines read1 readinto
+    fetchone fetchmany fetchall
+    random integers normal standard_normal uniform choice choices randint randrange permutation permuted gauss
+    poisson binomial exponential betavariate gammavariate lognormvariate normalvariate triangular rand randn
+    random_sample bytes standard_cauchy multivariate_normal geometric gamma beta laplace rvs spawn getrandbits
+    shuffle sample_from next_batch subtract add_subplot add_axes twinx twiny"""
+)
+#: change their object, wherever they stand
+CHANGING: Final = _words(
+    """sort reverse clear remove discard rotate fill resize itemset setflags partition heapify move_to_end
+    seek truncate writelines close acquire release wait notify set_index_inplace __delitem__ seed
+    partial_fit fit_transform fit fit_predict train_on_batch step zero_grad backward load_state_dict
+    set_params manual_seed jumpahead setstate"""
+)
+MUTATORS: Final = KEEPING | TAKING | CHANGING
+
+#: give something new in which nothing of their object is shared
+FRESH: Final = _words(
+    """mean sum std var median min max argmin argmax idxmin idxmax count nunique quantile corr cov skew kurt
+    sem mad prod cumsum cumprod cummax cummin all any round abs dot matmul nonzero searchsorted trace
+    astype dropna fillna ffill bfill interpolate isna isnull notna notnull isin between clip where mask
+    groupby agg aggregate transform pivot pivot_table melt merge join concat stack unstack explode
+    sort_values sort_index reset_index set_index reindex rename rename_axis drop drop_duplicates duplicated
+    query eval assign pipe value_counts nlargest nsmallest rank diff pct_change shift rolling expanding ewm
+    resample asfreq tz_localize tz_convert to_period to_timestamp select_dtypes filter get_dummies crosstab
+    to_numpy to_list tolist to_dict to_frame to_records to_datetime to_numeric to_string to_markdown
+    apply applymap map combine combine_first compare equals describe head tail sample info memory_usage
+    add_prefix add_suffix nunique cat str dt isocalendar strftime normalize floor ceil first last nth size
+    mode memory_usage infer_objects convert_dtypes replace xs items_copy swaplevel droplevel truncate_copy
+    upper lower strip lstrip rstrip split rsplit splitlines partition_text join startswith endswith
+    removeprefix removesuffix title capitalize swapcase center ljust rjust zfill encode decode find rfind
+    index_of casefold isdigit isalpha isalnum isspace isupper islower isnumeric isdecimal isidentifier format
+    format_map translate maketrans expandtabs hex fromhex as_integer_ratio bit_length conjugate
+    union intersection difference symmetric_difference issubset issuperset isdisjoint
+    total_seconds isoformat timestamp date time weekday isoweekday ctime toordinal utcoffset
+    group groups groupdict span start end findall sub subn match fullmatch search
+    predict predict_proba predict_log_proba score decision_function inverse_transform get_params
+    kneighbors score_samples summary evaluate conf_int get_prediction get_forecast forecast
+    exists is_file is_dir stat read_text read_bytes resolve absolute with_suffix with_name relative_to
+    nodes edges neighbors degree has_edge has_node number_of_nodes number_of_edges
+    subs simplify expand factor diff_symbolic integrate evalf doit lambdify solve series limit
+    getvalue getsize most_common elements total deepcopy json text status_code raise_for_status"""
+)
+#: give their object again, or a way to look into it
+LOOKING: Final = _words(
+    """values items keys reshape ravel view transpose swapaxes squeeze diagonal flatten_view get __getitem__
+    __iter__ __enter__ memoryview getbuffer cast"""
+)
+#: give a container of their own, with the same things in it
+COPYING: Final = _words("copy __copy__ union __or__ fromkeys")
+#: things that are used up by being read
+STREAMING: Final = _words(
+    """iterrows itertuples iter_content iter_lines iterdir rglob glob finditer __iter__ __reversed__ cursor
+    stream scandir walk open makefile execute executemany scan batches iter_batches split_iter"""
+)
+#: draw on their object, a figure or its axes, and give a part of it
+DRAWING: Final = _words(
+    """plot scatter bar barh hist hist2d boxplot violinplot pie imshow matshow pcolor pcolormesh contour
+    contourf tricontour tricontourf quiver streamplot barbs errorbar fill fill_between fill_betweenx
+    stackplot step stem stairs loglog semilogx semilogy axhline axvline axline axhspan axvspan hlines vlines
+    text annotate table legend colorbar arrow grid hexbin eventplot specgram psd spy tripcolor triplot
+    set_title set_xlabel set_ylabel set_zlabel set_xlim set_ylim set_zlim set_xticks set_yticks
+    set_xticklabels set_yticklabels set_xscale set_yscale set_aspect set_axis_off set_axis_on set_facecolor
+    set_visible set_color set_linewidth set_label set_size_inches set_dpi tick_params invert_xaxis
+    invert_yaxis margins autoscale twinx twiny secondary_xaxis secondary_yaxis inset_axes add_patch add_line
+    add_artist add_collection add_subplot add_axes add_gridspec add_trace add_scatter add_bar add_hline
+    add_vline add_shape add_annotation update_layout update_traces update_xaxes update_yaxes tight_layout
+    subplots_adjust suptitle supxlabel supylabel autofmt_xdate set axis autolabel bar_label clabel
+    subplots gca minorticks_on minorticks_off plot_surface plot_wireframe scatter3D plot3D"""
+)
+#: only show, log, save or send: nothing that a later statement reads comes of them
+SHOWING: Final = _words(
+    """show display print pprint head tail sample describe info summary help render savefig
+    debug warning error exception critical log flush start_span end_span assert_called
+    assertEqual assertTrue close_figure draw draw_idle pause canvas plot_model"""
+)
+_SAVING: Final = (
+    *("to_", "save", "dump", "export", "upload", "publish", "notify", "send", "post", "print", "display"),
+    *("show", "plot_", "draw_", "log_", "report", "imwrite", "write_", "savetxt", "savez"),
+)
+_SAVING_WORDS: Final = _words(
+    """sendmail quit download urlretrieve imsave put_object delete_object mkdir makedirs rmdir unlink rmtree
+    copyfile copytree move touch write_text write_bytes chmod symlink commit rollback push_to_hub starttls
+    login logout patch delete"""
+)
+
+
+#: those of the keeping ones that keep what is in their arguments
+SHARING: Final = _words("extend extendleft update intersection_update")
+#: those of the fresh ones whose value still asks its object, and those that call what they are given
+LAZY: Final = _words("groupby rolling resample expanding ewm str dt cat pipe nodes edges")
+CALLING: Final = _words("apply map pipe agg aggregate transform applymap filter assign")
+#: methods by which tables draw
+_PLOTTING: Final = _words("plot hist boxplot bar barh scatter pie box area line hexbin kde density")
+
+
+def method_kind(name: str) -> str:
+    """Return what a method does, as far as its name alone tells: "keeping", "fresh", ... or "unknown"."""
+    kinds = (
+        (_PLOTTING, "plotting"),
+        (KEEPING, "keeping"),
+        (TAKING, "taking"),
+        (CHANGING, "changing"),
+        (LOOKING, "looking"),
+        (COPYING, "copying"),
+        (FRESH, "fresh"),
+        (STREAMING, "streaming"),
+        (DRAWING, "drawing"),
+    )
+    found = next((kind for names, kind in kinds if name in names), "")
+    return found or ("showing" if shows_or_saves(name) else "unknown")
+
+
+def shows_or_saves(name: str) -> bool:
+    """Whether a method or function of this name is known to show, plot, save or send something only."""
+    return name in SHOWING or name in _SAVING_WORDS or name.startswith(_SAVING) or name.endswith("plot")
+
+
+#: attributes that are numbers, texts or other things that nobody can change
+PLAIN_ATTRIBUTES: Final = _words(
+    "shape size ndim dtype dtypes itemsize nbytes name __name__ __qualname__ __doc__ real imag year month day"
+)
+
+# -- functions, by their full names ------------------------------------------------------------------------
+
+#: builtins that give a number, a text or nothing; of what they are given they change nothing
+PLAIN_BUILTINS: Final = _words(
+    """len int float complex str repr bool round ord chr hash id isinstance issubclass callable hex oct bin
+    format ascii input print range slice divmod pow type object property_value breakpoint hasattr dir help
+    bytes display quit exit abs"""
+)
+#: builtins that go through what they are given, and hand its items on
+GOING_THROUGH: Final = _words("list tuple set frozenset dict sorted bytearray sum min max any all")
+#: builtins whose value is used up by being read
+STREAMS: Final = _words("iter enumerate zip reversed map filter open aiter")
+
+#: functions that change their first argument, wherever they stand
+FIRST_CHANGED: Final = _words(
+    """random.shuffle heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop
+    bisect.insort bisect.insort_left bisect.insort_right operator.setitem operator.delitem operator.iadd
+    operator.isub operator.imul operator.ior operator.iand operator.ixor operator.iconcat
+    numpy.random.shuffle numpy.put numpy.place numpy.copyto numpy.fill_diagonal numpy.put_along_axis
+    numpy.putmask numpy.ndarray.sort functools.update_wrapper collections.deque.append torch.nn.init.xavier_
+    struct.pack_into random.Random.shuffle"""
+)
+#: functions that give their argument itself, or a look into it
+ALIASES: Final = _words(
+    """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.ravel numpy.reshape numpy.squeeze
+    numpy.transpose numpy.swapaxes numpy.moveaxis numpy.rollaxis numpy.expand_dims numpy.atleast_1d
+    numpy.atleast_2d numpy.atleast_3d numpy.broadcast_to numpy.broadcast_arrays numpy.flip numpy.fliplr
+    numpy.flipud numpy.rot90 numpy.split numpy.array_split numpy.hsplit numpy.vsplit numpy.diagonal
+    numpy.real numpy.imag numpy.nditer numpy.frombuffer numpy.lib.stride_tricks.as_strided
+    numpy.lib.stride_tricks.sliding_window_view torch.from_numpy torch.as_tensor typing.cast operator.getitem
+    copy.replace contextlib.nullcontext random.choice operator.attrgetter operator.itemgetter"""
+)
+#: functions that give a container or object of their own with the same things in it
+SHALLOW: Final = _words("copy.copy dataclasses.replace collections.OrderedDict collections.Counter")
+#: functions that give something new in which nothing is shared
+NEW: Final = _words("dataclasses.asdict dataclasses.astuple pickle.loads json.loads")
+#: functions that hand the decorated function on as it is
+DECORATORS: Final = _words(
+    """functools.lru_cache functools.cache functools.wraps functools.total_ordering functools.singledispatch
+    functools.cached_property functools.singledispatchmethod contextlib.contextmanager
+    contextlib.asynccontextmanager dataclasses.dataclass abc.abstractmethod typing.overload typing.final
+    typing.runtime_checkable typing.no_type_check enum.unique enum.verify enum.member enum.nonmember
+    numba.jit numba.njit numba.vectorize pydantic.validator pydantic.field_validator
+    pydantic.model_validator pydantic.root_validator pydantic.computed_field pydantic.field_serializer
+    pydantic.dataclasses.dataclass attr.s attrs.define attr.attrs attrs.frozen staticmethod classmethod
+    property warnings.deprecated typing_extensions.deprecated ipywidgets.interact"""
+)
+
+#: libraries whose functions give something new, and leave what they are given as it is
+_PURE_LIBRARIES: Final = _words(
+    """math cmath statistics json re datetime decimal fractions string textwrap itertools time calendar
+    uuid hashlib base64 glob fnmatch pathlib struct zlib difflib unicodedata html urllib csv platform
+    inspect ast typing collections operator bisect os sys shutil secrets io functools types numbers enum abc
+    pandas numpy scipy sklearn statsmodels seaborn plotly sympy networkx requests bs4 lxml matplotlib PIL
+    skimage nltk yaml patsy pydataset altair bokeh plotnine geopandas shapely polars pyarrow xarray joblib
+    pickle copy random tqdm lifelines missingno wordcloud folium tabulate dateutil pytz cv2 pingouin
+    subprocess IPython ipywidgets gc timeit threading concurrent asyncio traceback tempfile sqlite3 duckdb
+    sqlalchemy logging warnings argparse contextlib dataclasses weakref heapq queue locale"""
+)
+
+
+def is_pure(path: str) -> bool:
+    """Whether a function of a library leaves what it is given as it is, and gives something of its own."""
+    return path.partition(".")[0] in _PURE_LIBRARIES and path not in ALIASES
+
+
+# -- the state of libraries --------------------------------------------------------------------------------
+
+#: functions of Python's own library that set something for later; others of it are called for what they give
+_SETTING: Final = _words(
+    """warnings.filterwarnings warnings.simplefilter warnings.resetwarnings sys.setrecursionlimit
+    sys.set_int_max_str_digits sys.settrace sys.setprofile sys.setswitchinterval os.chdir os.putenv
+    os.unsetenv os.umask locale.setlocale decimal.setcontext socket.setdefaulttimeout signal.signal
+    atexit.register gc.disable gc.enable gc.freeze asyncio.set_event_loop_policy asyncio.set_event_loop
+    multiprocessing.set_start_method mimetypes.add_type csv.register_dialect csv.field_size_limit
+    codecs.register codecs.register_error copyreg.pickle faulthandler.enable tracemalloc.start
+    threading.stack_size importlib.reload importlib.invalidate_caches time.tzset
+    xml.etree.ElementTree.register_namespace sqlite3.register_adapter sqlite3.register_converter
+    logging.basicConfig logging.disable logging.captureWarnings logging.addLevelName logging.setLoggerClass
+    logging.config.dictConfig logging.config.fileConfig random.seed random.setstate functools.singledispatch
+    matplotlib.use matplotlib.rc matplotlib.rcdefaults matplotlib.set_loglevel builtins.setattr"""
+)
+#: what is called like this sets something, in any library that is not Python's own
+_NOT_SETTING: Final = _words(
+    """sleep collect empty_cache clear_session testmod main run check_output call Popen get request imread
+    imshow waitKey destroyAllWindows assert_allclose assert_array_equal assert_frame_equal
+    assert_series_equal assert_equal assert_almost_equal assert_array_almost_equal assert_index_equal
+    read_csv array zeros ones linspace arange embed display clear_output publish_display_data
+    Image HTML Markdown YouTubeVideo IFrame Video Audio view render tabulate interact interactive
+    interactive_output close figure subplots title finish tree"""
+)
+#: functions of pyplot that set something for all figures; the others draw on the present one
+_PYPLOT_SETTING: Final = _words(
+    """rc rcdefaults switch_backend ion ioff xkcd set_loglevel register_cmap set_cmap rc_file style.use
+    style.reload_library rcParams.update rcParams.setdefault install_repl_displayhook"""
+)
+_SEABORN_SETTING: Final = _words(
+    """set set_theme set_style set_context set_palette set_color_codes reset_defaults reset_orig"""
+)
+
+
+def sets(path: str) -> bool:
+    """Whether a call of a library's function for nothing sets something that later statements may notice."""
+    library, _, rest = path.partition(".")
+    name = path.rpartition(".")[2]
+    if path.startswith("matplotlib.pyplot."):
+        return rest.removeprefix("pyplot.") in _PYPLOT_SETTING
+    if library == "seaborn":
+        return rest in _SEABORN_SETTING
+    if library in sys.stdlib_module_names:
+        return path in _SETTING or path.startswith(
+            ("sys.path.", "os.environ.", "sys.modules.", "logging.root.")
+        )
+    if library in ("plotly", "IPython") and "." not in rest.removeprefix("io."):
+        return False
+    return not (shows_or_saves(name) or name in _NOT_SETTING or name[:1].isupper())
+
+
+#: what is set under one name and noticed under others, too
+_REACHES: Final = {
+    "seaborn": ("matplotlib",),
+    "tqdm": ("pandas",),
+    "swifter": ("pandas",),
+    "pandarallel": ("pandas",),
+    "nest_asyncio": ("asyncio",),
+    "mplhep": ("matplotlib",),
+    "scienceplots": ("matplotlib",),
+    "qbstyles": ("matplotlib",),
+    "jupyterthemes": ("matplotlib",),
+    "dotenv": ("environ",),
+    "mpl_toolkits": ("matplotlib",),
+    "sklearnex": ("sklearn",),
+    "tensorflow": ("keras",),
+    "keras": ("tensorflow",),
+    "pylab": ("matplotlib", "numpy"),
+}
+#: the parts of Python's own library whose state is a thing of its own
+_STATES: Final = {
+    "sys.path": "sys.path",
+    "os.chdir": "cwd",
+    "os.environ": "environ",
+    "os.putenv": "environ",
+    "os.unsetenv": "environ",
+    "sys.setrecursionlimit": "recursion",
+    "random": "random",
+    "numpy.random": "numpy.random",
+}
+
+
+def states_set(path: str) -> tuple[str, ...]:
+    """Return what of the process a call or assignment under `path` sets: libraries, `sys.path`, `cwd`..."""
+    for begin, state in _STATES.items():
+        if path == begin or path.startswith(f"{begin}."):
+            return (state,)
+    library = path.partition(".")[0]
+    return (library, *_REACHES.get(library, ()))
+
+
+#: which libraries draw figures or tables by others', and so notice what is set there
+_USES: Final = {
+    "pandas": _words("numpy matplotlib plotly"),
+    "seaborn": _words("numpy pandas matplotlib scipy"),
+    "scipy": _words("numpy"),
+    "sklearn": _words("numpy scipy pandas matplotlib joblib"),
+    "statsmodels": _words("numpy scipy pandas matplotlib patsy"),
+    "networkx": _words("numpy matplotlib scipy"),
+    "sympy": _words("mpmath matplotlib"),
+    "matplotlib": _words("numpy"),
+    "polars": _words("numpy pyarrow"),
+    "xarray": _words("numpy pandas matplotlib dask"),
+    "plotly": _words("numpy pandas"),
+    "altair": _words("pandas"),
+    "geopandas": _words("pandas numpy matplotlib shapely"),
+    "requests": _words("urllib3"),
+    "numpy": frozenset[str](),
+    "pydantic": frozenset[str](),
+    "yaml": frozenset[str](),
+    "bs4": frozenset[str](),
+}
+#: noticed by whatever is not Python's own
+_EVERYWHERE: Final = _words("sys.path cwd environ warnings logging recursion locale IPython")
+#: noticed by every flow: they hold for all statements
+_ALWAYS: Final = _words("recursion sys builtins cwd __future__ IPython")
+_STDLIB_USES: Final = {
+    **dict.fromkeys(
+        _words("os pathlib io glob shutil csv json sqlite3 subprocess open tempfile"), ("cwd", "environ")
+    ),
+    "os": ("cwd", "environ", "os"),
+    "importlib": ("sys.path", "cwd"),
+    "runpy": ("sys.path", "cwd"),
+    "time": ("time", "locale"),
+    "datetime": ("time", "locale"),
+    "calendar": ("locale",),
+}
+
+
+def notices(used: frozenset[str], state: str) -> bool:
+    """Whether a flow that uses these libraries may notice that something was set in `state`."""
+    if state in used or state in _ALWAYS:
+        return True
+    foreign = [library for library in used if library not in sys.stdlib_module_names]
+    if state in _EVERYWHERE and foreign:
+        return True
+    if any(state in _STDLIB_USES.get(library, ()) for library in used):
+        return True
+    if state in sys.stdlib_module_names and state != "random":
+        return False
+    return any(library not in _USES or state in _USES[library] for library in foreign)
+
+
+#: generators of a process, and what sets them anew
+SEEDS: Final = {
+    "random.seed": "random",
+    "numpy.random.seed": "numpy.random",
+    "numpy.random.set_state": "numpy.random",
+    "random.setstate": "random",
+    "torch.manual_seed": "torch.random",
+    "tensorflow.random.set_seed": "tensorflow.random",
+    "tensorflow.set_random_seed": "tensorflow.random",
+    "keras.utils.set_random_seed": "tensorflow.random",
+}
+GENERATORS: Final = ("random", "numpy.random", "torch.random", "tensorflow.random")
+#: libraries that never draw from a process's generators by themselves
+_NOT_DRAWING: Final = _words(
+    """numpy pandas matplotlib plotly polars pyarrow requests bs4 yaml json IPython ipywidgets sympy pydantic
+    tqdm PIL altair bokeh joblib dateutil flownb"""
+)
+_DRAWN_METHODS: Final = _words(
+    "sample shuffle permutation rvs fit fit_transform fit_predict resample bootstrap"
+)
+
+
+def draws(path: str, keywords: frozenset[str]) -> tuple[str, ...]:
+    """Return the generators of the process that a library's function may draw from."""
+    if keywords & {"random_state", "seed", "rng", "random_seed"}:
+        return ()
+    library, _, rest = path.partition(".")
+    if library == "random":
+        return () if rest in ("Random", "SystemRandom") else ("random",)
+    if path.startswith("numpy.random."):
+        own = ("default_rng", "RandomState", "Generator", "SeedSequence", "PCG64", "MT19937", "Philox")
+        return () if path.rpartition(".")[2] in own else ("numpy.random",)
+    if library in sys.stdlib_module_names or library in _NOT_DRAWING:
+        return ()
+    if library in ("torch", "torchvision"):
+        return ("torch.random",)
+    if library in ("tensorflow", "keras"):
+        return ("tensorflow.random", "numpy.random")
+    return ("numpy.random", "random")
+
+
+def method_draws(name: str, keywords: frozenset[str]) -> bool:
+    """Whether a method of this name may draw from a process's generators."""
+    return name in _DRAWN_METHODS and not keywords & {"random_state", "seed", "rng"}
+
+
+_GIVING_NEW: Final = _words(
+    """math cmath statistics json re datetime decimal fractions string textwrap time calendar uuid hashlib
+    base64 glob fnmatch struct zlib difflib unicodedata html urllib pandas numpy scipy sklearn statsmodels
+    seaborn requests skimage nltk yaml dateutil pytz random os sys io platform inspect tempfile subprocess"""
+)
+
+
+def gives_new(path: str) -> bool:
+    """Whether a function of a library gives something in which nothing of what it is given is held."""
+    return path.partition(".")[0] in _GIVING_NEW and path not in ALIASES

@@ -1,0 +1,116 @@
+"""Calls of methods of things whose class is not known, followed by what their names tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flownb.capture import known
+from flownb.capture.builtin_calls import BuiltinCalls
+from flownb.capture.things import NOTHING, Container, Figure, Stream, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flownb.capture.call import Call
+
+
+class MethodCalls(BuiltinCalls):
+    """Follows the calls of methods."""
+
+    def call_method(self, receiver: Value, name: str, call: Call) -> Value:
+        """Call a method by what its name tells."""
+        for value in call.args:
+            self.consume(value)
+        self._write_named(call)
+        if known.method_draws(name, frozenset(call.words)):
+            self.draw("numpy.random")
+        if call.true("inplace"):
+            self.write(receiver)
+            return NOTHING
+        kind = known.method_kind(name)
+        if any(isinstance(thing, Figure) for thing in receiver):
+            kind = "figure"
+        elif any(isinstance(thing, Stream) and thing.writes for thing in receiver) and name.startswith(
+            "write"
+        ):
+            kind = "showing"
+        method: Callable[[Value, str, Call], Value] = getattr(self, f"_call_{kind}")
+        return method(receiver, name, call)
+
+    def _call_keeping(self, receiver: Value, name: str, call: Call) -> Value:
+        """`append`, `update`: what is given is in the object from then on."""
+        self.write(receiver)
+        self.put(self.items(call.every) if name in known.SHARING else call.every, receiver)
+        if name == "setdefault":
+            return self.items(receiver) | call.every
+        return frozenset(thing for thing in receiver if not isinstance(thing, Container))
+
+    def _call_taking(self, receiver: Value, name: str, call: Call) -> Value:
+        """`pop`, `read`, `normal`: what it gives may come out of the object."""
+        self.write(receiver)
+        if name == "shuffle":  # of a generator: what it is given is what is shuffled
+            self.write(call.first)
+        return self.items(receiver) | call.every
+
+    def _call_changing(self, receiver: Value, _: str, call: Call) -> Value:
+        """`sort`, `fit`: the object, and what it holds, may be another afterwards."""
+        self.call_back(call.every, self.items(receiver) | receiver)
+        self.write_deep(receiver)
+        return receiver
+
+    def _call_looking(self, receiver: Value, name: str, call: Call) -> Value:
+        """`values`, `reshape`: the object itself, seen in another way."""
+        return (self.items(receiver) if name == "get" else receiver) | call.every
+
+    def _call_copying(self, receiver: Value, name: str, call: Call) -> Value:
+        """`copy`: another container, with the same things in it."""
+        inside = self.items(receiver) - receiver | self.items(call.every)
+        return self.fresh(call.key(name), inside, Container)
+
+    def _call_fresh(self, receiver: Value, name: str, call: Call) -> Value:
+        """`mean`, `split`: something new, of which the object holds nothing."""
+        returned = self.call_back(call.every, self.items(receiver) | receiver)
+        held = receiver if name in known.LAZY else returned if name in known.CALLING else NOTHING
+        return self.fresh(call.key(name), held)
+
+    def _call_streaming(self, receiver: Value, name: str, call: Call) -> Value:
+        """`itertuples`, `execute`: what is used up by being read."""
+        return self.stream(call.key(name), receiver | call.every)
+
+    def _call_showing(self, _: Value, name: str, call: Call) -> Value:
+        """`head`, `to_csv`: what is only looked at, or goes elsewhere."""
+        self.call_back(call.every)
+        return self.fresh(call.key(name))
+
+    def _call_plotting(self, _receiver: Value, _: str, call: Call) -> Value:
+        """`plot` of a table: it draws on the present figure."""
+        drawn = self.items(call.words.get("ax", NOTHING)) or frozenset((self.world.figure,))
+        self.write(drawn)
+        return drawn
+
+    def _call_drawing(self, receiver: Value, _: str, call: Call) -> Value:
+        """`set_title`, `add_trace`: an object that is drawn on, and nothing else."""
+        self.call_back(call.every)
+        self.write(receiver)
+        return receiver
+
+    def _call_figure(self, receiver: Value, name: str, call: Call) -> Value:
+        """Call any method of a figure or its axes."""
+        self.call_back(call.every)
+        shows = known.shows_or_saves(name) and name not in known.DRAWING
+        if not shows and not name.startswith("get_"):
+            self.write(receiver)
+        return receiver
+
+    def _write_named(self, call: Call) -> None:
+        """Write what is named as the place where a result goes: `out=`, `ax=`."""
+        self.write(call.words.get("out", NOTHING))
+        for word in ("ax", "axes", "fig", "figure"):
+            self.write(self.items(call.words.get(word, NOTHING)))
+
+    def draw(self, name: str) -> None:
+        """Take note that something is drawn from a generator of the process, if that was seeded."""
+        generator = self.world.generators.get(name)
+        if generator is not None:
+            self.touched.append(generator)
+            self.write([generator])
