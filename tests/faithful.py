@@ -120,7 +120,7 @@ def fresh(notebook: Notebook, *, write: bool = False) -> Iterator[None]:
         # the same size and second: a compiled file of the former text would be taken for this one's
         stamp = Path(name).stat().st_mtime + 10 * len(list(Path(name).parent.glob("__pycache__/*")))
         os.utime(name, (stamp, stamp))
-    path, main = list(sys.path), sys.modules["__main__"]
+    path, main, environ = list(sys.path), sys.modules["__main__"], dict(os.environ)
     gc.freeze()  # a shell collects garbage when it ends, which takes long beside pandas and matplotlib
     _forget_modules(notebook.files)
     if "" not in sys.path:
@@ -129,6 +129,8 @@ def fresh(notebook: Notebook, *, write: bool = False) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(environ)
         sys.modules["__main__"] = main
         gc.unfreeze()
         _forget_modules(notebook.files)

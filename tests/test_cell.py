@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flownb.capture.cell import is_flow_cell, misplaced, read_cell, read_header
-from flownb.errors import FlownbError, NameRefused
+from flownb.capture.cell import check_outputs, is_flow_cell, misplaced, read_cell, read_header
+from flownb.errors import CaptureError, FlownbError, NameRefused
 
 
 def test_a_line_names_flow_step_and_outputs() -> None:
@@ -130,13 +130,16 @@ def test_python_errors_keep_their_line() -> None:
     assert caught.value.lineno == 4
 
 
+def test_an_output_that_nothing_binds_is_told_with_the_nearest_name() -> None:
+    cell = read_cell("%%flow a --out total\ntotals = 1")
+    check_outputs(cell, {"total"})
+    with pytest.raises(CaptureError, match="`total` is not bound by this cell; did you mean `totals`"):
+        check_outputs(cell, ())
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (
-            "%%flow a --out total\ntotals = 1",
-            "output `total` is not bound by this cell; did you mean `totals`",
-        ),
         ("%%flow a\nn: int = 1\nn = 2", "parameter `n` is bound again"),
         ("%%flow a\nn: int = 1\nfor n in range(3): pass", "parameter `n` is bound again"),
         ("%%flow a\nn: int = 1\nn: int = 2\nprint(n)", "declared twice"),

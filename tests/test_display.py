@@ -134,9 +134,10 @@ def test_a_capture_tells_what_a_run_replays_and_what_that_cost_here() -> None:
     assert "In[7]: raw, table" in shown.text
     assert "def monthly(x): return pd" in Checked(shown.html).text
     many = [Replayed(f"In[{number}]", 2) for number in range(1, 10)]
-    assert "18 statements of In[1], In[2], In[3], In[4], In[5], 4 more" in capture_summary(
-        flow(), "load", replayed=many
-    ).text
+    assert (
+        "18 statements of In[1], In[2], In[3], In[4], In[5], 4 more"
+        in capture_summary(flow(), "load", replayed=many).text
+    )
 
 
 def test_a_capture_offers_what_to_do_where_replaying_takes_long() -> None:

@@ -175,7 +175,12 @@ def _closure(
         for index, under in sliced.shown.items():
             shown.setdefault(index, set()).update(under)
         held = {name for entry in step.frozen for name in entry.bound}
-        missing[step.name] = sliced.missing - held - parameters
+        first = history.world.first
+        # a statement that may read what is bound only later was executed without
+        late = {
+            name for name in sliced.missing - step.look.missing if first.get(name, step.place) < step.place
+        }
+        missing[step.name] = sliced.missing - held - parameters - late
         placings.append(step.placing(sliced, given, history))
         earlier[step.name] = step
     places = place(placings)
@@ -183,7 +188,7 @@ def _closure(
     declared = [one for step in steps for one in step.cell.imports]
     closure = [*_imports([*(one.statement for one in imports), *declared], history)]
     closure += _with_frozen(list(_statements(others, shown)), others, steps[0].frozen)
-    known = {entry.bound: entry.content for entry in closure if entry.how == "frozen"}
+    known = {entry.bound: entry.content for entry in steps[0].frozen}
     for step in steps:
         again = [entry for entry in step.frozen if known.get(entry.bound) != entry.content]
         own = list(_statements(places.between.get(step.name, ()), shown, step.name))

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture import known
-from flownb.capture.calling import Caller
+from flownb.capture.calling import Caller, is_callable
 from flownb.capture.things import (
     NOTHING,
     Class,
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from flownb.capture.call import Call
 
 _WRITING_MODES = frozenset("wax+")
+_MARKS = {
+    "property": frozenset({"property"}),
+    "cached_property": frozenset({"property", "cached"}),
+    "classmethod": frozenset({"classmethod"}),
+    "staticmethod": frozenset({"staticmethod"}),
+    "lru_cache": frozenset({"cached"}),
+    "cache": frozenset({"cached"}),
+}
 
 
 class BuiltinCalls(Caller):
@@ -34,6 +42,9 @@ class BuiltinCalls(Caller):
     def call_builtin(self, name: str, call: Call) -> Value:
         """Call a builtin."""
         _, _, method = name.partition(".")
+        if method == "fromkeys":
+            inside = self.items(call.first).union(*call.args[1:])
+            return self.fresh(call.key(name), inside, Container)
         if method:  # `list.append(x, 1)`, `str.upper`
             return self.call_attribute(call.first, method, call.with_args(call.args[1:]))
         own: Callable[[Call], Value] | None = getattr(self, f"_builtin_{name}", None)
@@ -50,15 +61,14 @@ class BuiltinCalls(Caller):
 
     def _ask(self, call: Call, *names: str) -> None:
         """Call the methods by which a builtin asks the objects that it is given."""
-        for thing in call.every:
-            if isinstance(thing, Object):
-                self.implicit(thing, names)
+        self._asked(call.every, *names)
 
     def _go_through(self, name: str, call: Call) -> Value:
         """`list`, `sorted`, `sum`: what is in their arguments is in what they give."""
         key = call.words.get("key", NOTHING)
         inside = self.items(call.every - key)
-        self._ask(call, "__len__", "__bool__", "__lt__", "__add__", "__eq__")
+        self._ask(call, "__len__", "__bool__")
+        self._asked(inside, "__lt__", "__gt__", "__add__", "__radd__", "__eq__", "__hash__")
         self.call_back(key, inside)
         if name in ("any", "all"):
             return NOTHING
@@ -92,24 +102,30 @@ class BuiltinCalls(Caller):
         return streams
 
     def _builtin_map(self, call: Call) -> Value:
-        return self._lazily("map", call)
+        return self.lazily("map", call)
 
     def _builtin_filter(self, call: Call) -> Value:
-        return self._lazily("filter", call)
+        return self.lazily("filter", call)
 
-    def _lazily(self, name: str, call: Call) -> Value:
+    def lazily(self, name: str, call: Call) -> Value:
         """Make a stream that calls what it was given as it is read."""
-        function, rest = call.first, call.every - call.first
+        function = frozenset(filter(is_callable, call.every))
+        rest = call.every - function
 
         def pending(follower: Any) -> Value:
             inside: Value = follower.items(rest)
             returned: Value = follower.call_back(function, inside)
-            return returned | (inside if name == "filter" else NOTHING)
+            return returned | (NOTHING if name == "map" else inside)
 
         streams = self.stream(call.key(name), call.every)
         for stream in streams:
             stream.pending = pending  # type: ignore[attr-defined]  # it is a stream
         return streams
+
+    def _builtin_print(self, call: Call) -> Value:
+        self._ask(call, "__str__", "__repr__")
+        self.write(call.words.get("file", NOTHING))
+        return NOTHING
 
     # -- attributes, names and code by text ----------------------------------------------------------------
 
@@ -139,12 +155,16 @@ class BuiltinCalls(Caller):
         return call.every
 
     def _builtin_exec(self, call: Call) -> Value:
-        self.hidden = self.hidden or call.text(0) is None
+        space = call.args[1] if len(call.args) > 1 else NOTHING
+        if space:
+            self.write_deep(space)
+        else:
+            self.hidden = self.hidden or call.text(0) is None
         return self._builtin_eval(call)
 
     def _builtin_eval(self, call: Call) -> Value:
-        """Follow code that is given as text, where it is written out."""
-        text = call.text(0)
+        """Follow code that is given as text, where it is written out, and has the notebook's names."""
+        text = call.text(0) if len(call.args) == 1 else None
         if text is None:
             return self.fresh(call.key("eval"), call.every)
         try:
@@ -195,9 +215,9 @@ class BuiltinCalls(Caller):
         return call.every
 
     def mark(self, name: str, value: Value) -> None:
-        """Note how methods are bound: as properties, class methods, static methods."""
-        mark = name.rpartition(".")[2].replace("cached_property", "property")
-        if mark in ("property", "classmethod", "staticmethod"):
+        """Note what a decorator makes of functions: properties, class methods, cached ones."""
+        marks = _MARKS.get(name.rpartition(".")[2])
+        if marks:
             for thing in value:
                 if isinstance(thing, Function):
-                    thing.marks |= {mark}
+                    thing.marks |= marks

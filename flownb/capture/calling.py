@@ -122,6 +122,8 @@ class Caller(Evaluator):
             self.write_deep(call.every)
             return call.every
         result = self.made[key] = Thing()
+        if "cached" in function.marks and any(self._is_data(name) for name in function.late):
+            self.write([function])  # it goes on giving what it gave
         scope = call_scope(function.node, self.world.blocks, function.scope, self.now)
         scope.owner = function.owner or scope.owner
         scope.first = args[0] if args else NOTHING
@@ -168,6 +170,11 @@ class Caller(Evaluator):
             stream.pending = pending  # type: ignore[attr-defined]  # it is a stream
         return streams
 
+    def _is_data(self, name: str) -> bool:
+        """Whether a name of the notebook is bound to something else than code."""
+        value = self.world.scope.vars.get(name)
+        return value is not None and not (value and all(isinstance(thing, Code) for thing in value))
+
     def inside_scope(self, scope: Scope, function: Function, body: Callable[[], Value]) -> Value:
         """Follow code in a scope, and come back to the one before."""
         before = self.scope, self.late, self.fuzzy
@@ -203,30 +210,40 @@ class Caller(Evaluator):
         for method in starts:
             self.run(self.bind_first(method, made), call)
         if not starts:
-            made.parts |= call.every
+            made.parts |= call.every | self._defaults(kind)
             self.implicit(made, ("__post_init__",))  # type: ignore[arg-type]  # it is an object
         if any(isinstance(base, Library) for one in kind.line() for base in one.bases):
             made.parts |= call.every
         return given
 
+    def _defaults(self, kind: Class) -> Value:
+        """Return what an instance gets by its class: `field(default_factory=...)` is called for it."""
+        fields = (thing for one in kind.line() for value in one.fields.values() for thing in value)
+        return NOTHING.union(
+            *(self.call_back(thing.parts) for thing in fields if not isinstance(thing, Code))
+        )
+
     def _call_unknown(self, called: Value, _: str, call: Call) -> Value:
         """Call what nothing is known of: thrown away, it changes its object and what it is given."""
-        returned = self.call_back(call.every, called)
+        held = NOTHING.union(*(thing.parts for thing in called if not isinstance(thing, Code)))
+        returned = self.call_back(call.every | held, called)
         if call.thrown:
             self.write_deep(called | call.every)
+            self.write(thing for thing in called if isinstance(thing, Function | Class))
             self.put(call.every, called)
         parts = called | call.every | returned
         return self.fresh(call.key("?"), parts) | called | self.items(called) | call.every
 
     def call_back(self, value: Iterable[Thing], given: Value = NOTHING) -> Value:
         """Call the functions among what a call is given: it may call them, with anything that it has."""
-        functions = [thing for thing in value if _is_callable(thing)]
+        value = frozenset(value)
+        functions = [thing for thing in value if is_callable(thing)]
         functions += [
             part
             for thing in value
             if isinstance(thing, Container)
             for part in thing.parts
-            if _is_callable(part)
+            if is_callable(part)
         ]
         if not functions:
             return NOTHING
@@ -252,7 +269,7 @@ class Caller(Evaluator):
         raise NotImplementedError
 
 
-def _is_callable(thing: Thing) -> bool:
+def is_callable(thing: Thing) -> bool:
     """Whether whoever gets a thing may call it, and something comes of that."""
     match thing:
         case Function() | Method() | Partial():
@@ -277,6 +294,8 @@ def _known_method(caller: Caller, thing: Thing, name: str) -> Value:
     if isinstance(thing, Object):
         own = thing.fields.get(name, NOTHING)
         found = [part for part in thing.kind.find(name) if isinstance(part, Function)]
+        if any("property" in part.marks for part in found):
+            return caller.attribute(frozenset((thing,)), name)
         bound = (
             part
             if "staticmethod" in part.marks

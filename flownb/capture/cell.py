@@ -16,6 +16,8 @@ from flownb.names import PROVIDED, find_names, to_python
 from flownb.parameters import Leading, split_leading
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from flownb.capture.statements import Statement
     from flownb.names import Names
 
@@ -71,6 +73,11 @@ class Cell:
         return tuple(one for text in self.leading.imports for one in statements_of(text))
 
     @property
+    def given(self) -> frozenset[str]:
+        """The outputs that the cell does not bind: it changes them in place, or hands them on as they are."""
+        return frozenset(self.header.outputs) - self.names.binds - {p.name for p in self.parameters}
+
+    @property
     def where(self) -> str:
         """The cell, for messages."""
         return (
@@ -87,7 +94,7 @@ class Cell:
             # a cell that only declares is a step all the same, which an engine executes and collects from
             source=self.leading.body if self.leading.body.strip() else "pass",
             outputs=self.header.outputs,
-            reads=tuple(sorted(self.names.reads - PROVIDED)),
+            reads=tuple(sorted((self.names.reads | self.given) - PROVIDED)),
             binds=tuple(sorted(self.names.binds | self.names.mutates | self.names.deletes)),
             result=self.result,
             line=self.leading.body_line + self.above,
@@ -294,13 +301,18 @@ def _timed(args: list[ast.expr]) -> bool:
     return False
 
 
-def _check(cell: Cell) -> None:
+def check_outputs(cell: Cell, known: Container[str]) -> None:
+    """Raise `CaptureError` for an output that neither the cell nor the notebook (`known`) binds."""
     bound = cell.names.binds
     for name in cell.header.outputs:
-        if name not in bound and name not in {p.name for p in cell.parameters}:
+        if name not in bound and name not in {p.name for p in cell.parameters} and name not in known:
             near = difflib.get_close_matches(name, sorted(bound), 1)
             hint = f"; did you mean `{near[0]}`?" if near else f"; it binds {_listed(bound)}"
             raise CaptureError(f"{cell.where}: the output `{name}` is not bound by this cell{hint}")
+
+
+def _check(cell: Cell) -> None:
+    bound = cell.names.binds
     names = [parameter.name for parameter in cell.parameters]
     if rebound := sorted(bound.intersection(names)):
         raise CaptureError(

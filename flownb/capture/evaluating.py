@@ -69,6 +69,7 @@ class Evaluator:
         self.hidden = False  #: it may bind names that cannot be seen
         self.touched: list[Thing] = []  #: things beside the names' own that it looked at
         self.written: set[Log] = set()  #: logs of what it changed
+        self.loaded: set[str] = set()  #: names of the notebook that functions read in calls made here
         self.fuzzy = 0  #: within a body that may be left at any point
 
     # -- things --------------------------------------------------------------------------------------------
@@ -90,8 +91,8 @@ class Evaluator:
                     thing.log.append(self.now)
                 self.written.add(thing.log)
 
-    def write_deep(self, value: Iterable[Thing]) -> None:
-        """Take note that things, and data that they hold, may be changed here."""
+    def write_deep(self, value: Iterable[Thing]) -> set[Thing]:
+        """Take note that things, and data that they hold, may be changed here; return them."""
         waiting = [thing for thing in value if not isinstance(thing, Code)]
         seen: set[Thing] = set()
         while waiting:
@@ -102,6 +103,7 @@ class Evaluator:
                 if isinstance(thing, Container):
                     thing.open = True
         self.write(seen)
+        return seen
 
     def put(self, value: Iterable[Thing], into: Iterable[Thing]) -> None:
         """Take note that things hold `value` from now on."""
@@ -163,6 +165,8 @@ class Evaluator:
         if found is not None:
             return found
         home = self.scope.home
+        if home.outermost and self.scope is not home:
+            self.loaded.add(name)
         found = home.vars.get(name)
         if found is not None:
             return found
@@ -230,10 +234,17 @@ class Evaluator:
 
     def _ifexp(self, node: ast.IfExp, thrown: bool) -> Value:
         self.value(node.test)
-        return self.values((node.body, node.orelse), thrown=thrown)
+        return self._perhaps((node.body, node.orelse), thrown)
+
+    def _perhaps(self, nodes: Iterable[ast.expr], thrown: bool) -> Value:
+        """Return what expressions give that may not be evaluated at all."""
+        self.fuzzy += 1
+        value = self.values(nodes, thrown=thrown)
+        self.fuzzy -= 1
+        return value
 
     def _boolop(self, node: ast.BoolOp, thrown: bool) -> Value:
-        value = self.values(node.values, thrown=thrown)
+        value = self.value(node.values[0], thrown=thrown) | self._perhaps(node.values[1:], thrown)
         self._asked(value, "__bool__", "__len__")
         return value
 
@@ -417,11 +428,15 @@ class Evaluator:
             if not isinstance(part, Function) or "staticmethod" in part.marks:
                 found |= {part}
             elif "property" in part.marks:
+                if "cached" in part.marks:
+                    self.write([thing])
                 found |= self.call(frozenset((self.bind_first(part, thing),)), [])
             else:
                 found |= {self.bind_first(part, thing.kind if "classmethod" in part.marks else thing)}
-        if found or name in thing.fields:
+        if name in thing.fields or any(isinstance(part, Function) for part in found):
             return found
+        if found:  # data of the class: the object may have got some of its own
+            return found.union((thing,), thing.parts)
         found = self.implicit(thing, ("__getattr__", "__getattribute__"))
         if name in MUTATORS:
             return found | {self._method(thing, name)}
@@ -513,6 +528,10 @@ class Evaluator:
                 self.set_attribute(thing, target.attr, value)
         elif isinstance(target, ast.Subscript):
             holders = self.value(target.value)
+            if isinstance(
+                target.value, ast.Subscript
+            ):  # what a selection shares with its table is set in both
+                holders |= self.value(target.value.value)
             self.value(target.slice)
             for thing in holders:
                 self._set_item(thing, target.slice, value)

@@ -58,13 +58,14 @@ class Follower(LibraryCalls):
         scope.left.append(scope.vars.copy())  # functions that were made here go on reading them
 
     def _on_assign(self, node: ast.Assign) -> None:
-        for target in node.targets:
-            if _pairs(target, node.value):
-                values = [self.value(part) for part in node.value.elts]  # type: ignore[attr-defined]
-                for one, value in zip(target.elts, values, strict=True):  # type: ignore[attr-defined]
-                    self.unpack(one, value)
-                continue
-            self.unpack(target, self.value(node.value))
+        if len(node.targets) == 1 and _pairs(node.targets[0], node.value):
+            values = [self.value(part) for part in node.value.elts]  # type: ignore[attr-defined]
+            for one, value in zip(node.targets[0].elts, values, strict=True):  # type: ignore[attr-defined]
+                self.unpack(one, value)
+        else:
+            value = self.value(node.value)
+            for target in node.targets:
+                self.unpack(target, value)
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
                 self.texts[name] = text

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flownb.capture.following import Follower
 from flownb.capture.looking import Look, look
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
-from flownb.capture.texts import names_in_texts
+from flownb.capture.texts import hands_names_out, names_in_texts, words_in
 from flownb.capture.things import Log
 from flownb.capture.world import World
 
@@ -138,6 +138,10 @@ class History:
             binds, certain = (frozenset(), frozenset()) if _binds_last(node) else (binds, frozenset())
             if not binds and names_before is not None:
                 self.world.scope.vars = names_before
+        if (
+            before := follower.loaded & binds - reads
+        ):  # a decorator called the function before it had its name
+            seen.add(self.look(before, optional=frozenset(before)))
         known = self.world.scope.vars
         for name in binds:
             if name not in known and name not in names.deletes:
@@ -168,6 +172,8 @@ class History:
     def named_in_texts(self, node: ast.AST, source: str) -> frozenset[str]:
         """Return the notebook's names that stand in texts which a library evaluates: `df.query("a > @b")`."""
         named = names_in_texts(node, source, self.world.texts)
+        if hands_names_out(source):  # to a template, which may be any text so far
+            named = named.union(words_in(node), *(words_in(one.statement.node) for one in self.executed))
         return named & self.world.names.keys() if named else named
 
     def look(self, names: Iterable[str], *, optional: frozenset[str] = frozenset()) -> Look:

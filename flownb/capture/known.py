@@ -36,7 +36,7 @@ CHANGING: Final = _words(
     """sort reverse clear remove discard rotate fill resize itemset setflags partition heapify move_to_end
     seek truncate writelines close acquire release wait notify set_index_inplace __delitem__ seed
     partial_fit fit_transform fit fit_predict train_on_batch step zero_grad backward load_state_dict
-    set_params manual_seed jumpahead setstate"""
+    set_params manual_seed jumpahead setstate __enter__ __exit__ cache_clear"""
 )
 MUTATORS: Final = KEEPING | TAKING | CHANGING
 
@@ -70,15 +70,17 @@ FRESH: Final = _words(
 #: give their object again, or a way to look into it
 LOOKING: Final = _words(
     """values items keys reshape ravel view transpose swapaxes squeeze diagonal flatten_view get __getitem__
-    __iter__ __enter__ memoryview getbuffer cast"""
+    __iter__ memoryview getbuffer cast"""
 )
 #: give a container of their own, with the same things in it
-COPYING: Final = _words("copy __copy__ union __or__ fromkeys")
+COPYING: Final = _words("copy __copy__ union __or__")
 #: things that are used up by being read
 STREAMING: Final = _words(
     """iterrows itertuples iter_content iter_lines iterdir rglob glob finditer __iter__ __reversed__ cursor
     stream scandir walk open makefile execute executemany scan batches iter_batches split_iter"""
 )
+#: of loggers, whose handlers may be the notebook's own
+LOGGING: Final = _words("debug info warning error exception critical log")
 #: draw on their object, a figure or its axes, and give a part of it
 DRAWING: Final = _words(
     """plot scatter bar barh hist hist2d boxplot violinplot pie imshow matshow pcolor pcolormesh contour
@@ -208,6 +210,23 @@ _PURE_LIBRARIES: Final = _words(
 )
 
 
+#: functions that connect to a database
+CONNECTING: Final = _words(
+    "sqlite3.connect duckdb.connect sqlalchemy.create_engine sqlalchemy.engine.create_engine"
+)
+_ASKING_SQL: Final = _words("select with pragma explain show describe values from")
+
+
+def is_in_memory(address: str) -> bool:
+    """Whether a database of this address lives in the process only."""
+    return address in ("", "sqlite://", "duckdb://") or ":memory:" in address
+
+
+def only_asks(sql: str) -> bool:
+    """Whether a text in SQL is a question, and changes nothing."""
+    return sql.split(None, 1)[:1] != [] and sql.split(None, 1)[0].lower().lstrip("(") in _ASKING_SQL
+
+
 def is_pure(path: str) -> bool:
     """Whether a function of a library leaves what it is given as it is, and gives something of its own."""
     return path.partition(".")[0] in _PURE_LIBRARIES and path not in ALIASES
@@ -229,7 +248,11 @@ _SETTING: Final = _words(
     logging.config.dictConfig logging.config.fileConfig random.seed random.setstate functools.singledispatch
     matplotlib.use matplotlib.rc matplotlib.rcdefaults matplotlib.set_loglevel builtins.setattr"""
 )
-#: what is called like this sets something, in any library that is not Python's own
+_SETTING_WORDS: Final = ("set", "register", "unregister", "enable", "disable", "install", "reset")
+_SETTING_PATHS: Final = ("sys.path.", "os.environ.", "sys.modules.", "logging.root.")
+#: classes of libraries that set something by being made
+_SETTING_CLASSES: Final = _words("Config Options Settings Theme Style")
+#: what is called like this sets nothing, in any library that is not Python's own
 _NOT_SETTING: Final = _words(
     """sleep collect empty_cache clear_session testmod main run check_output call Popen get request imread
     imshow waitKey destroyAllWindows assert_allclose assert_array_equal assert_frame_equal
@@ -257,12 +280,12 @@ def sets(path: str) -> bool:
     if library == "seaborn":
         return rest in _SEABORN_SETTING
     if library in sys.stdlib_module_names:
-        return path in _SETTING or path.startswith(
-            ("sys.path.", "os.environ.", "sys.modules.", "logging.root.")
-        )
+        return path in _SETTING or name.startswith(_SETTING_WORDS) or path.startswith(_SETTING_PATHS)
     if library in ("plotly", "IPython") and "." not in rest.removeprefix("io."):
         return False
-    return not (shows_or_saves(name) or name in _NOT_SETTING or name[:1].isupper())
+    if name[:1].isupper():
+        return name in _SETTING_CLASSES
+    return not (shows_or_saves(name) or name in _NOT_SETTING)
 
 
 #: what is set under one name and noticed under others, too

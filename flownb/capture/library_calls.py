@@ -11,6 +11,7 @@ from flownb.capture.things import (
     NOTHING,
     Code,
     Container,
+    Database,
     Defaulting,
     Figure,
     Library,
@@ -20,6 +21,7 @@ from flownb.capture.things import (
     Thing,
     Value,
 )
+from flownb.capture.world import GENERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,6 +60,8 @@ class LibraryCalls(MethodCalls):
         name = path.rpartition(".")[2]
         if call.thrown and known.sets(path):
             self.set_state(path, call.every)
+        if name[:1].isupper() and (databases := [one for one in call.every if isinstance(one, Database)]):
+            return self.of_database(call.key(path), databases)  # a session
         if name[:1].isupper() or (known.is_pure(path) and not known.gives_new(path)):
             return self.fresh(call.key(path), call.every | returned)
         if known.gives_new(path):
@@ -121,7 +125,46 @@ class LibraryCalls(MethodCalls):
         return self.fresh(call.key(path), call.every | self.items(call.every), kind)
 
     def _iterate(self, path: str, call: Call) -> Value:
-        return self.stream(call.key(path), call.every)
+        streams = self.lazily(path, call)
+        return self.fresh(call.key("several"), streams, Container) if path == "itertools.tee" else streams
+
+    def _use_backend(self, path: str, call: Call) -> Value:
+        self.world.figures_stay = "inline" not in (call.text(0) or "inline")
+        if call.thrown:
+            self.set_state(path)
+        return NOTHING
+
+    def _connect(self, path: str, call: Call) -> Value:
+        """Connect to a database: one in memory is what the notebook makes of it."""
+        made = self.fresh(call.key(path), call.every, Database)
+        address = call.text(0) if call.args else ":memory:"
+        for thing in made:
+            thing.memory = address is not None and known.is_in_memory(address)  # type: ignore[attr-defined]
+        return made
+
+    def _redirect(self, path: str, call: Call) -> Value:
+        self.write(call.first)
+        return self.fresh(call.key(path), call.every)
+
+    def _patch(self, path: str, call: Call) -> Value:
+        """`patch.object(module, "name", other)`: what is started and stopped later changes the module."""
+        text = call.text(0)
+        targets = call.first if text is None else frozenset((self.world.library(text.rpartition(".")[0]),))
+        name = call.text(1) if text is None else text.rpartition(".")[2]
+        holders: set[Thing] = set()
+        for thing in targets:
+            if isinstance(thing, Library):
+                own = self.own_module(thing.path)
+                if own is not None and name is not None:
+                    own.vars.add(name, call.every)
+                holders.update(
+                    [own] if own is not None else map(self.world.state, known.states_set(thing.path))
+                )
+            else:
+                holders.add(thing)
+        self.write(holders)
+        self.put(call.every - holders, holders)
+        return self.fresh(call.key(path), holders)
 
     def _magic(self, call: Call) -> Value:
         """Follow what a magic executes, and note what it sets."""
@@ -129,6 +172,8 @@ class LibraryCalls(MethodCalls):
         body = call.text(2)
         for state in magics.states_set(name, line) if body is None else ():
             self.write([self.world.state(state)])
+        if name == "matplotlib" and line.strip():
+            self.world.figures_stay = "inline" not in line
         self.hidden = self.hidden or name in magics.HIDING
         if needed := magics.needs(name):
             self.uses.add(needed)
@@ -192,6 +237,8 @@ class LibraryCalls(MethodCalls):
         if known.sets(path):
             if call.thrown:
                 self.set_state(path, call.every)
+            if name == "switch_backend":
+                self._use_backend(path, call)
             return self.fresh(call.key(path), call.every)
         if name in ("figure", "subplots", "subplot_mosaic"):
             key = ("figure", call.node)
@@ -199,6 +246,9 @@ class LibraryCalls(MethodCalls):
                 self.made[key] = Figure([self.now])
             self.world.figure = figure = self.made[key]  # type: ignore[assignment]  # that is what was put there
             return frozenset((figure,))
+        if name == "close" and self.world.figures_stay:
+            self.world.figure = Figure()
+        figure.log.name = figure.log.name or f"{GENERATOR}figure {self.now}"
         self.touched.append(figure)
         if name not in ("show", "savefig", "gcf", "gca", "close", "pause"):
             given = (call.words.get(word, NOTHING) for word in ("ax", "axes", "fig"))
@@ -222,6 +272,14 @@ _SPECIAL: Mapping[str, str] = {
     "collections.defaultdict": "contain",
     "collections.deque": "contain",
     "itertools.*": "iterate",
+    "matplotlib.use": "use_backend",
+    **dict.fromkeys(known.CONNECTING, "connect"),
+    "contextlib.redirect_stdout": "redirect",
+    "contextlib.redirect_stderr": "redirect",
+    "unittest.mock.patch": "patch",
+    "unittest.mock.patch.object": "patch",
+    "unittest.mock.patch.dict": "patch",
+    "unittest.mock.patch.multiple": "patch",
 }
 _SPECIAL_PATHS: tuple[tuple[frozenset[str], str], ...] = (
     (known.FIRST_CHANGED, "change_first"),

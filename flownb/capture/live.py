@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import assemble, cell_name
 from flownb.capture.captured import Captured
-from flownb.capture.cell import Header, read_cell, split_name
+from flownb.capture.cell import Header, check_outputs, read_cell, split_name
 from flownb.capture.freezing import freeze
 from flownb.capture.history import History, displayed
 from flownb.capture.texts import unseen_texts
@@ -37,6 +37,7 @@ def begin(
     are the other steps of the flow: what they bind is theirs. Raises `CaptureError`.
     """
     others = [step for step in steps if step.name != cell.header.step]
+    check_outputs(cell, {*namespace, *(name for step in others for name in step.cell.names.binds)})
     own = {parameter.name for step in others for parameter in step.cell.parameters}
     own |= {parameter.name for parameter in cell.parameters}
     look = history.look(wanted_names(cell, history), optional=cell.names.optional)
@@ -58,10 +59,12 @@ def begin(
         )
     imports, values = [], {}
     for name in dict.fromkeys([*outside, *_asked(cell, namespace)]):
+        if name in outside and _in_star(history, name, namespace[name]):
+            continue
         found = _import_of(name, namespace[name]) if name in outside else None
         if found is not None:
             imports.append(found)
-        elif not (_stars(history) and name in sliced.missing and _in_star(history, name, namespace[name])):
+        else:
             values[name] = namespace[name]
     bound = history.world.names.keys()
     frozen = freeze(values, namespace, bound, where=cell.where)
@@ -77,7 +80,9 @@ def begin(
 
 def wanted_names(cell: Cell, history: History) -> frozenset[str]:
     """Return the names that a cell reads from the notebook, in texts that it has evaluated too."""
-    names = (cell.names.reads | cell.declared) - {parameter.name for parameter in cell.parameters}
+    names = (cell.names.reads | cell.declared | cell.given) - {
+        parameter.name for parameter in cell.parameters
+    }
     names -= {name for one in cell.imports for name in one.names.binds}
     names |= history.named_in_texts(cell.tree, cell.source)
     return names | (displayed(cell.tree) if "Out" in names else frozenset())

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from flownb.capture import known
 from flownb.capture.builtin_calls import BuiltinCalls
-from flownb.capture.things import NOTHING, Container, Figure, Stream, Value
+from flownb.capture.calling import is_callable
+from flownb.capture.things import NOTHING, Container, Database, Figure, Function, Stream, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flownb.capture.call import Call
+
+#: methods of databases that change nothing by themselves, those that only save, and those that give answers
+_OPENING = frozenset({"cursor", "connect", "begin", "raw_connection"})
+_SAVING = frozenset({"commit", "rollback", "executescript", "executemany"})
+_FETCHING = frozenset({"fetchone", "fetchall", "fetchmany", "scalar", "scalars", "all", "first", "one", "df"})
 
 
 class MethodCalls(BuiltinCalls):
@@ -28,8 +35,16 @@ class MethodCalls(BuiltinCalls):
             self.write(receiver)
             return NOTHING
         kind = known.method_kind(name)
+        if name == "get" and not call.args:
+            kind = "taking"  # a queue's
+        elif name in ("start", "join") and call.thrown and not call.args:
+            kind = "unknown"  # a thread's, not those of a match and a text
+        if name == "to_sql":
+            self.write_deep(one for one in call.every if isinstance(one, Database) and one.memory)
         if any(isinstance(thing, Figure) for thing in receiver):
             kind = "figure"
+        elif any(isinstance(thing, Database) for thing in receiver):
+            kind = "database"
         elif any(isinstance(thing, Stream) and thing.writes for thing in receiver) and name.startswith(
             "write"
         ):
@@ -54,12 +69,18 @@ class MethodCalls(BuiltinCalls):
 
     def _call_changing(self, receiver: Value, _: str, call: Call) -> Value:
         """`sort`, `fit`: the object, and what it holds, may be another afterwards."""
-        self.call_back(call.every, self.items(receiver) | receiver)
-        self.write_deep(receiver)
+        inside = self.items(receiver)
+        self._asked(inside, "__lt__", "__eq__")
+        self.call_back(call.every | frozenset(filter(is_callable, inside)), inside | receiver)
+        self.consume(self.write_deep(receiver))
+        self.write(thing for thing in receiver if isinstance(thing, Function))
         return receiver
 
     def _call_looking(self, receiver: Value, name: str, call: Call) -> Value:
         """`values`, `reshape`: the object itself, seen in another way."""
+        if name == "items":
+            pair = self.fresh(call.key("pair"), self.items(receiver), Container)
+            return self.fresh(call.key(name), pair | receiver, Container)
         return (self.items(receiver) if name == "get" else receiver) | call.every
 
     def _call_copying(self, receiver: Value, name: str, call: Call) -> Value:
@@ -77,9 +98,11 @@ class MethodCalls(BuiltinCalls):
         """`itertuples`, `execute`: what is used up by being read."""
         return self.stream(call.key(name), receiver | call.every)
 
-    def _call_showing(self, _: Value, name: str, call: Call) -> Value:
+    def _call_showing(self, receiver: Value, name: str, call: Call) -> Value:
         """`head`, `to_csv`: what is only looked at, or goes elsewhere."""
         self.call_back(call.every)
+        if name in known.LOGGING:
+            self._asked(NOTHING.union(*(thing.parts for thing in receiver)), "emit")
         return self.fresh(call.key(name))
 
     def _call_plotting(self, _receiver: Value, _: str, call: Call) -> Value:
@@ -101,6 +124,43 @@ class MethodCalls(BuiltinCalls):
         if not shows and not name.startswith("get_"):
             self.write(receiver)
         return receiver
+
+    def _call_database(self, receiver: Value, name: str, call: Call) -> Value:
+        """Call any method of a connection, a cursor or a session.
+
+        What is written to a database that lasts is there already: to write is to save.
+        """
+        sql = self._text_in(call)
+        asks = known.only_asks(sql) or name in _OPENING
+        databases = [one for one in receiver if isinstance(one, Database)]
+        memory, asking = any(one.memory for one in databases), any(one.asking for one in databases)
+        saves = not memory and ((sql and not asks) or name in _SAVING)
+        if asking and not saves:
+            self.write(receiver)
+        if not (asks or saves or name in _FETCHING):
+            self.put(call.every, receiver)
+            self.write_deep(receiver) if memory else self.write(receiver)
+        self.call_back(call.every)
+        made = self.of_database(call.key(name), databases)
+        for thing in made:
+            thing.asking = name != "connect"  # type: ignore[attr-defined]  # it is a database
+        return made | receiver if asking else made
+
+    def of_database(self, key: object, databases: list[Database]) -> Value:
+        """Return what comes of databases."""
+        made = self.fresh(key, databases, Database)
+        for thing in made:
+            thing.memory = any(one.memory for one in databases)  # type: ignore[attr-defined]  # it is one
+        return made
+
+    def _text_in(self, call: Call) -> str:
+        """Return the text that an argument is, or begins with, as far as it is written out."""
+        for part in ast.walk(call.node.args[0]) if call.node is not None and call.node.args else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                return part.value
+            if isinstance(part, ast.Name) and part.id in self.world.texts:
+                return self.world.texts[part.id]
+        return ""
 
     def _write_named(self, call: Call) -> None:
         """Write what is named as the place where a result goes: `out=`, `ax=`."""

@@ -79,13 +79,13 @@ def place(steps: Iterable[Placing]) -> Places:
                 found.before.append(one)
             else:
                 own.append(one)
-                barrier.add(reads_of(one), writes_of(one), one.look.uses)
+                barrier.add(one.index, reads_of(one), writes_of(one), one.look.uses)
             there.add(one.index)
             for key in writes_of(one):
                 writers.setdefault(key, []).append(one.index)
         if own:
             found.between[step.step] = own
-        barrier.add(step.reads, step.writes, step.uses)
+        barrier.add(step.place, step.reads, step.writes, step.uses)
         for key in step.writes:
             writers.setdefault(key, []).append(step.step)
         first = False
@@ -141,25 +141,22 @@ class _Barrier:
     """What the steps so far, and the statements between them, read, wrote and used."""
 
     def __init__(self) -> None:
-        self._reads: set[Key] = set()
-        self._writes: set[Key] = set()
-        self._uses: set[str] = set()
+        self._parts: list[tuple[int, frozenset[Key], frozenset[Key], frozenset[str]]] = []
 
-    def add(self, reads: Iterable[Key], writes: Iterable[Key], uses: Iterable[str]) -> None:
-        """Take something in."""
-        self._reads.update(reads)
-        self._writes.update(writes)
-        self._uses.update(uses)
+    def add(self, place: int, reads: Iterable[Key], writes: Iterable[Key], uses: Iterable[str]) -> None:
+        """Take in what was done at a place in the history."""
+        self._parts.append((place, frozenset(reads), frozenset(writes), frozenset(uses)))
 
     def stops(self, one: Executed) -> bool:
-        """Whether executing a statement before all this would change something."""
-        writes = writes_of(one)
-        if not self._writes.isdisjoint(reads_of(one)):
-            return True
-        if not (self._reads | self._writes).isdisjoint(writes):
-            return True
-        used = frozenset(self._uses)
-        return any(notices(used, state) for state in map(state_of, writes) if state is not None)
+        """Whether executing a statement before all this, and not after it, would change something."""
+        read, written = reads_of(one), writes_of(one)
+        states = [state for state in map(state_of, written) if state is not None]
+        return any(
+            not (writes.isdisjoint(read) and writes.isdisjoint(written) and reads.isdisjoint(written))
+            or any(notices(uses, state) for state in states)
+            for place, reads, writes, uses in self._parts
+            if place <= one.index
+        )
 
 
 def parted_imports(statements: Sequence[Executed]) -> tuple[list[Executed], list[Executed]]:

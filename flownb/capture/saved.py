@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import assemble
 from flownb.capture.captured import Captured
-from flownb.capture.cell import is_flow_cell, read_cell, read_header, split_cell
+from flownb.capture.cell import check_outputs, is_flow_cell, read_cell, read_header, split_cell
 from flownb.capture.history import History
 from flownb.capture.legacy import assemble_parts, part_of
 from flownb.capture.live import wanted_names
 from flownb.capture.record import Record, cell_sha, from_record
+from flownb.capture.stale import difference
 from flownb.document import MIME
 from flownb.errors import CaptureError, FlownbError
 from flownb.names import PROVIDED
@@ -85,6 +86,22 @@ class SavedNotebook:
         """Return the flow that the notebook's code cells give from top to bottom, whatever was recorded."""
         with self._naming(name):
             return replace(self._from_source(name), folder=self.folder)
+
+    def notes(self, name: str) -> list[str]:
+        """Say which was used, the records or the cells, where both give a flow, or do not fit together."""
+        if self.document is not None:
+            return []
+        try:
+            recorded = self.recorded(name)
+            if recorded is None:
+                edited = [index + 1 for index in self.cells_of(name) if self._record_in(index) is not None]
+                cells = f"cell {edited[0]}" if len(edited) == 1 else f"cells {', '.join(map(str, edited))}"
+                told = "the records in its outputs are not of its cells as they are now"
+                return [f"{told} ({cells}): {name} is taken from the cells"] if edited else []
+            told = difference(recorded.flow, self._from_source(name))
+        except FlownbError:
+            return []  # what is wrong is told by whoever asks for the flow
+        return [f"{told}; the captured one is used"] if told and not recorded.flow.of_schema_1 else []
 
     def recorded(self, name: str) -> Record | None:
         """Return the record that is of all cells of a flow as they are now; of several the last one made."""
@@ -178,6 +195,7 @@ class SavedNotebook:
         theirs = {bound for step in steps for bound in step.cell.step.binds}
         theirs |= {parameter.name for step in steps for parameter in step.cell.parameters}
         for step in steps:
+            check_outputs(step.cell, {*theirs, *history.world.names})
             sliced, _ = step.slice(history, frozenset(theirs), {other.name: other for other in steps})
             left = sliced.missing - theirs - PROVIDED
             below = {name for name in left | sliced.later - theirs if name in history.world.names}

@@ -73,6 +73,7 @@ class _Slicing:
 
     def found(self) -> Slice:
         """Go on until nothing more is needed."""
+        self._notice()
         while self._stack:
             while self._stack:
                 self._follow(*self._stack.pop())
@@ -116,7 +117,8 @@ class _Slicing:
             if name not in self._taken and state.log and state.log[0] < before and notices(used, name):
                 self._taken.add(name)
                 self._stack.append((state.log, bisect_left(state.log, before)))
-                self._stack += look_behind(world, (), things=state.parts).reads if state.parts else ()
+                behind = look_behind(world, (), things=state.parts).reads if state.parts else ()
+                self._stack += ((log, bisect_left(log, before)) for log, _ in behind)
         for path in self._paths - self._taken:
             self._taken.add(path)
             for module in inner_modules(path):

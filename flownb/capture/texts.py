@@ -24,6 +24,7 @@ _CALLED = _EXPRESSIONS | _SQL | _FORMULAS
 _HINTS = ("eval(", "query(", "exec(", "sql", "~", "execute(")
 _AFTER = re.compile(r"\b(?:from|join|update|into|table)\s+([^\W\d]\w*)", re.IGNORECASE)
 _AT = re.compile(r"(?<!\w)@([^\W\d]\w*)")
+_ALL_NAMES = re.compile(r"\b(?:globals|locals|vars)\(\)(?!\s*\[)")
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -43,6 +44,17 @@ def unseen_texts(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[int,
     for call, text in _calls(node, texts):
         if text is None and _name(call) in ("query", "eval"):
             yield call.lineno, ast.unparse(call)
+
+
+def hands_names_out(source: str) -> bool:
+    """Whether code gives all its names away: `template.format_map(globals())`."""
+    return _ALL_NAMES.search(source) is not None
+
+
+def words_in(node: ast.AST) -> frozenset[str]:
+    """Return the words of the texts that are written out in code."""
+    texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
+    return frozenset(word for text in texts if isinstance(text, str) for word in _WORD.findall(text))
 
 
 def _calls(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[ast.Call, str | None]]:

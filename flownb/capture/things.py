@@ -77,6 +77,17 @@ class Mask(Thing):
     __slots__ = ()
 
 
+class Database(Thing):
+    """A connection to a database, or what came of one: a cursor, a session."""
+
+    __slots__ = ("asking", "memory")
+
+    def __init__(self, made: Iterable[int] = (), parts: Iterable[Thing] = ()) -> None:
+        super().__init__(made, parts)
+        self.memory = False  #: it goes with the process
+        self.asking = False  #: a cursor, whose answers are read one after the other
+
+
 class Figure(Thing):
     """A figure, with its axes and all that is drawn on them."""
 
@@ -159,7 +170,7 @@ class Function(Code):
         self.late = late  #: names of the notebook that it reads when it is called
         self.defaults = defaults
         self.bound: tuple[Value, ...] = ()
-        self.marks: frozenset[str] = frozenset()  #: "property", "classmethod", "staticmethod"
+        self.marks: frozenset[str] = frozenset()  #: "property", "classmethod", "staticmethod", "cached"
         self.owner: Class | None = None  #: the class that it was defined in
 
     def with_first(self, *first: Value) -> Function:
@@ -169,6 +180,7 @@ class Function(Code):
         other.parts = self.parts.union(*first)
         other.bound = (*self.bound, *first)
         other.owner = self.owner
+        other.marks = self.marks
         return other
 
 

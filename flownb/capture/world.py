@@ -37,6 +37,7 @@ class World:
     )  #: what statements set: of a library, `sys.path`...
     generators: dict[str, Thing] = field(default_factory=dict)  #: the process's own, once one was seeded
     loaded: dict[str, Log] = field(default_factory=dict)  #: who imported a module below a package
+    first: dict[str, int] = field(default_factory=dict)  #: the first statement that bound each name
     texts: dict[str, str] = field(default_factory=dict)  #: names that are bound to a text written out
     paths: list[str] = field(default_factory=list)  #: folders that were put on `sys.path` by literals
     places: dict[str, Path | None] = field(default_factory=dict)  #: where the notebook's own modules lie
@@ -44,7 +45,8 @@ class World:
     modules: dict[str, Scope | None] = field(default_factory=dict)  #: the notebook's own, by their names
     blocks: dict[Any, Block] = field(default_factory=dict)
     underscore: int | None = None  #: the statement whose value `_` is, as long as nobody else has bound that
-    figure: Figure = field(default_factory=Figure)  #: the present one of the cell that is executed
+    figure: Figure = field(default_factory=Figure)  #: the present one
+    figures_stay: bool = False  #: over the end of a cell: they are not shown and closed by the inline backend
 
     def library(self, path: str) -> Library:
         """Return the library, or the thing in it, of that full name."""
@@ -68,7 +70,8 @@ class World:
 
     def begin_cell(self) -> None:
         """Take note that another cell is executed: figures that were open are shown and closed."""
-        self.figure = Figure()
+        if not self.figures_stay:
+            self.figure = Figure()
 
     def snapshot(self) -> tuple[dict[str, Any], ...]:
         """Return what names mean, to come back to it."""
@@ -81,6 +84,7 @@ class World:
     def bound(self, names: Iterable[str], now: int, *, certain: frozenset[str]) -> None:
         """Take note that the statement `now` bound these names."""
         for name in names:
+            self.first.setdefault(name, now)
             log = self.names.get(name)
             if log is None or name in certain:
                 self.names[name] = Log([now], name)

@@ -54,7 +54,10 @@ def list_command(store: str, *, as_json: bool) -> int:
         if not flows and not problems and storage.kind != "notebook":
             click.echo(_none_yet(storage, store))
             return 2 if _told(storage) else 0
-        shown = flow_list(flows, last_runs=last, where=storage.name, problems={} if flows else problems)
+        notes = [note for flow in flows for note in storage.notes(flow)]
+        shown = flow_list(
+            flows, last_runs=last, where=storage.name, problems={} if flows else problems, notes=notes
+        )
         click.echo(shown.text)
     if problems and (flows or as_json):
         for name, problem in problems.items():
@@ -101,7 +104,7 @@ def show_command(reference: str, *, as_json: bool) -> None:
         return
     from flownb.ui.display import flow_card
 
-    click.echo(flow_card(flow, where=f"{storage.name}#{flow.name}").text)
+    click.echo(flow_card(flow, where=f"{storage.name}#{flow.name}", notes=storage.notes(flow)).text)
 
 
 @click.command("params")

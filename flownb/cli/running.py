@@ -88,6 +88,7 @@ def run_command(
     """
     from flownb.cli.looking import project_of
     from flownb.document import import_nbformat
+    from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
 
@@ -95,6 +96,8 @@ def run_command(
     threading.Thread(target=import_nbformat, name="flownb-import").start()
     storage, flow = open_flow(reference)
     given = given_values(file, assignments)
+    for note in storage.notes(flow):
+        say(f"flownb: ⚠ {visible(note)}")
     chosen = {
         "engine": engine,
         "timeout": timeout,

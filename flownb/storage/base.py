@@ -86,6 +86,13 @@ class Storage(ABC):
     def from_serialized(cls, data: Mapping[str, Any]) -> Self:
         """Make the storage of this kind again; called by `Storage.deserialize`."""
 
+    def notes(self, flow: Flow) -> list[str]:
+        """Return what a person should know of one of its flows before it runs, a line each: what is stale."""
+        from flownb.capture.stale import changed_modules
+
+        told = [f"{text} since {flow.name} was captured" for text in changed_modules(flow)]
+        return [f"{line}; a run uses what is there now" for line in told]
+
     def get_env_runner(self, location: str) -> EnvRunner:
         """Return a command and environment variables that run the flow on another machine (PIN-7).
 

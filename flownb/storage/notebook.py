@@ -125,6 +125,10 @@ class NotebookStorage(Storage):
             raise self._not_found(name, version)
         return changed(flow, storage=self.serialize(), location=f"{name}@{flow.version}")
 
+    def notes(self, flow: Flow) -> list[str]:
+        """Return what is stale, and where record and source give other flows; see `Storage.notes`."""
+        return [*self.notebook.notes(flow.name), *super().notes(flow)]
+
     def serialize(self) -> dict[str, Any]:
         """Return kind and path; the path is absolute, as it may be opened again from another folder."""
         return {"kind": self.kind, "path": str(self.path.absolute())}

@@ -22,7 +22,7 @@ from flownb.runs.markup import (
     visible,
 )
 from flownb.ui.display import parameters_html, shown_parameters
-from flownb.ui.markup import Shown, count_text
+from flownb.ui.markup import Shown, amber_html, count_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from flownb.flow import Carried, Flow, Parameter
 
 _WIDTH = 110
-_AMBER = "var(--jp-warn-color0,#b26a00)"
 _LONG = 10.0  #: seconds of replaying in each run that are worth a word
 _FEW = 6  #: cells that are named one by one
 
@@ -84,11 +83,6 @@ def capture_summary(
     for line in amber:
         lines += textwrap.wrap(f"⚠ {visible(line)}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return Shown(block(html), "\n".join(lines))
-
-
-def amber_html(line: str) -> str:
-    """Set a line that the person should see."""
-    return f'<div style="margin-left:16px;color:{_AMBER}">⚠ {escape(line)}</div>'
 
 
 def outputs_text(outputs: Sequence[str]) -> str:

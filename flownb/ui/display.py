@@ -25,7 +25,7 @@ from flownb.runs.markup import (
     text_table,
     visible,
 )
-from flownb.ui.markup import Shown, count_text, titled_table, unbroken
+from flownb.ui.markup import Shown, amber_html, count_text, titled_table, unbroken
 from flownb.ui.versions import stored_version
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ def flow_list(
     *,
     last_runs: Mapping[str, LastRun] | None = None,
     problems: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
     where: str = "",
 ) -> Shown:
     """List flows with their parameters, steps, outputs and, from `last_runs` (by flow name), their last run.
 
-    `problems` (by flow name) tells of flows that are there but cannot be read; `where` names the place.
+    `problems` (by flow name) tells of flows that are there but cannot be read, `notes` of what is stale;
+    `where` names the place.
     """
     listed = list(flows)
     last = last_runs or {}
@@ -111,7 +113,9 @@ def flow_list(
         text += "\n* a value is required"
     for name, problem in refused.items():
         text += f"\n✗ {visible(name)} cannot be read: {visible(problem)}"
+    text += "".join(f"\n⚠ {visible(note)}" for note in notes)
     html = titled_table(f"Flows in {where}" if where else "Flows", headers, html_rows)
+    html += "".join(map(amber_html, notes))
     html += "".join(
         f"<div>✗ {code(name)} cannot be read: {escape(problem)}</div>" for name, problem in refused.items()
     )
@@ -129,7 +133,7 @@ def _card_html(flow: Flow, where: str, notes: Sequence[str]) -> str:
     parts = [f'<div style="font-size:1.15em;margin-bottom:2px">{title}</div>']
     if flow.description:
         parts.append(f'<div style="white-space:pre-line">{escape(flow.description, lines=True)}</div>')
-    parts += [f"<div>⚠ note: {escape(note)}</div>" for note in notes]
+    parts += map(amber_html, notes)
     parts.append(parameters_html(flow))
     if len(flow.steps) > 1:
         parts.append(lines_block(flow.graph.text()))
@@ -158,7 +162,7 @@ def _card_text(flow: Flow, where: str, notes: Sequence[str]) -> str:
     if flow.description:
         lines.append(textwrap.indent(visible(flow.description, lines=True), "  "))
     for note in notes:
-        lines += _paragraph("note", [visible(note)])
+        lines += _paragraph("⚠", [visible(note)])
     if flow.parameters:
         lines += ["", "parameters", textwrap.indent(parameters_text(flow), "  ")]
     lines += ["", "steps", textwrap.indent(flow.graph.text(), "  ")]
@@ -250,7 +254,7 @@ def _closure_text(flow: Flow) -> str:
 def _closure_html(flow: Flow) -> str:
     if flow.of_schema_1:
         return _carried_html(flow.closure)
-    from flownb.ui.capturing import amber_html, frozen_text, replayed_html
+    from flownb.ui.capturing import frozen_text, replayed_html
 
     frozen = [frozen_text(entry) for entry in flow.closure if entry.how == "frozen"]
     return replayed_html(flow) + "".join(map(amber_html, frozen))

@@ -16,12 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.capture.assemble import Assembled, assemble
+from flownb.capture.assemble import Assembled, assemble, cell_name
 from flownb.capture.cell import Cell, begins_flow, is_flow_cell, misplaced, read_cell, read_header, split_cell
 from flownb.capture.history import History
 from flownb.capture.live import begin
 from flownb.capture.record import Record, cell_sha, to_record
 from flownb.capture.saved import SavedNotebook
+from flownb.capture.stale import executed_since
 from flownb.capture.statements import without_magics
 from flownb.document import MIME, load_notebook
 from flownb.errors import CaptureError, DocumentError, FlownbError
@@ -29,10 +30,13 @@ from flownb.names import to_python
 from flownb.parameters import split_leading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
     from flownb.capture.captured import Captured
-    from flownb.flow import Flow
+    from flownb.capture.history import Execution
+    from flownb.flow import Flow, Requirements
     from flownb.ui.keeping import Keeping
 
 MISPLACED = "`%%flow` must be the first line of its cell: move the comment or the other magic below it"
@@ -46,6 +50,7 @@ class Step:
 
     captured: Captured
     cell_id: str | None
+    at: float  #: when it was captured, in seconds of the system's clock
 
 
 @dataclass(slots=True)
@@ -65,6 +70,7 @@ class LiveNotebook:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.steps: dict[Key, Step] = {}  #: in order of first capture
+        self._needs: dict[str, Requirements] = {}  #: what flows were seen to need when they were captured
         self.history = History(self.folder)
         for number, source in enumerate(shell.history_manager.input_hist_raw[1 : shell.execution_count], 1):
             self.history.add(
@@ -218,13 +224,14 @@ class LiveNotebook:
         cell_id = getattr(pending.info, "cell_id", None)
         key = (header.flow, header.step)
         others = self._others(key, cell_id)
-        step = Step(captured, cell_id)
+        step = Step(captured, cell_id, time.time())
         captured.proved = pending.ran
         assembled = self._assembled(header.flow, {**others, key: step})  # what is wrong leaves all as it was
         flow = replace(assembled.flow, folder=self.folder)
         for other in [k for k, c in self.steps.items() if _moved(c, cell_id, k, key)]:
             del self.steps[other]
         self.steps[key] = step
+        self._needs[flow.name] = flow.requirements
         notes = list(captured.notes)
         if not pending.ran and not header.define:
             unset = ", ".join(f"`{name}`" for name in self.unset(split_cell(captured.cell.source)[1]))
@@ -308,7 +315,8 @@ class LiveNotebook:
         if self.steps_to_come(name):
             return self._completed(name)
         steps = {key: step for key, step in self.steps.items() if key[0] == name}
-        return replace(self._assembled(name, steps).flow, folder=self.folder)
+        flow = self._assembled(name, steps).flow
+        return replace(flow, folder=self.folder, requirements=self._needs.get(name, flow.requirements))
 
     def _assembled(self, name: str, steps: dict[Key, Step]) -> Assembled:
         return assemble(name, [steps[key].captured for key in self._ordered(steps)], self.history)
@@ -319,6 +327,42 @@ class LiveNotebook:
         saved = self._saved_cells()
         cells = [{**cell, "source": here.get(str(cell.get("id")), cell["source"])} for cell in saved]
         return SavedNotebook(cells, str(self.path), self.folder).flow(name)
+
+    def notes(self, name: str) -> list[str]:
+        """Say what makes a flow that was captured here stale, a line each."""
+        steps = {key: step for key, step in self.steps.items() if key[0] == name}
+        ordered = [steps[key] for key in self._ordered(steps)]
+        again = "run its cell again to capture it as it is now"
+        told = [
+            f"step {step} did not run in this kernel: it is as saved" for step in self.steps_to_come(name)
+        ]
+        since = executed_since([step.captured for step in ordered], self.history, self._below(ordered))
+        told += [f"{text}, after {name} was captured: {again}" for text in since]
+        return [*told, *self._edited(name, ordered)]
+
+    def _below(self, steps: Sequence[Step]) -> Callable[[Execution], bool]:
+        """Return what tells whether an executed cell is known to stand below all of some steps' cells."""
+        positions = self._positions()
+        last = max((positions.get(step.cell_id, -1) for step in steps), default=-1)
+        return lambda cell: -1 < last < positions.get(cell.id, -1)
+
+    def _edited(self, name: str, steps: Sequence[Step]) -> list[str]:
+        """Say which steps' cells are other ones in the notebook's file, where that was saved since."""
+        saved = {cell.get("id"): cell["source"] for cell in self._saved_cells()}
+        told = []
+        for step in steps:
+            if self.path is None or self.path.stat().st_mtime < step.at:
+                continue
+            title = cell_name(name, step.captured.name)
+            if step.cell_id is not None and step.cell_id not in saved:
+                told.append(f"{title} is gone from the notebook: `%flow forget` takes its step out of {name}")
+            elif step.cell_id is not None and cell_sha(saved[step.cell_id]) != cell_sha(
+                step.captured.cell.source
+            ):
+                told.append(
+                    f"{title} was edited since it was captured: run it again to capture it as it is now"
+                )
+        return told
 
     def forget(self, name: str, step: str | None = None) -> bool:
         """Forget a flow, or one step of it; False where there is none."""

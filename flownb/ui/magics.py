@@ -98,14 +98,18 @@ class FlowMagics:
                 flows.append(storage.get_flow(at))
             except FlownbError as error:
                 problems[name] = str(error)
-        return flow_list(flows, last_runs=self._last_runs(flows), problems=problems, where=storage.name)
+        notes = [note for flow in flows for note in storage.notes(flow)]
+        return flow_list(
+            flows, last_runs=self._last_runs(flows), problems=problems, notes=notes, where=storage.name
+        )
 
     def show(self, words: list[str]) -> Any:
         """Show what was captured and how, with the graph of the steps."""
         from flownb.ui.display import flow_card
 
         storage, flow = self._flow(_one(words, "%flow show NAME"))
-        self.live.shell.display_pub.publish(flow_card(flow, where=storage.name)._repr_mimebundle_())
+        card = flow_card(flow, where=storage.name, notes=storage.notes(flow))
+        self.live.shell.display_pub.publish(card._repr_mimebundle_())
         return flow.graph
 
     def run(self, words: list[str]) -> Run:
@@ -114,6 +118,7 @@ class FlowMagics:
         from flownb.environments.config import load_environment
         from flownb.parameters import parse_assignment
         from flownb.storage.trust import allow_once
+        from flownb.ui.markup import amber_lines
         from flownb.ui.progress import progress_for
 
         trusted = "--trust" in words
@@ -123,6 +128,8 @@ class FlowMagics:
         for word in words[1:]:
             name, text = parse_assignment(word)
             given[name] = self._value(text)
+        if notes := storage.notes(flow):
+            self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
         named = options.get("--environment") or (flow.environment or {}).get("named")
         environment = load_environment(self.project, named) if named else LocalEnvironment()
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed

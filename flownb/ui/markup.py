@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flownb.runs.markup import escape, html_table, muted
+from flownb.runs.markup import block, escape, html_table, muted, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+_AMBER = "var(--jp-warn-color0,#b26a00)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ class Shown:
         exclude: Collection[str] | None = None,  # noqa: ARG002
     ) -> dict[str, str]:
         return {"text/html": self.html, "text/plain": self.text}
+
+
+def amber_html(line: str) -> str:
+    """Set a line that the person should see, such as what makes a flow stale."""
+    return f'<div style="margin-left:16px;color:{_AMBER}">⚠ {escape(line)}</div>'
+
+
+def amber_lines(lines: Sequence[str]) -> Shown:
+    """Show lines that the person should see, by themselves."""
+    return Shown(block("".join(map(amber_html, lines))), "\n".join(f"⚠ {visible(line)}" for line in lines))
 
 
 def count_text(number: int, one: str, many: str = "") -> str:

@@ -71,6 +71,12 @@ class LiveStorage(Storage):
             flow, storage=self.serialize(), location=f"{name}@{flow.version}", folder=self.live.folder
         )
 
+    def notes(self, flow: Flow) -> list[str]:
+        """Return what makes a flow stale, in this kernel or in the saved file."""
+        if flow.name in self.live.names:
+            return [*self.live.notes(flow.name), *super().notes(flow)]
+        return self._saved.notes(flow) if self._saved is not None else super().notes(flow)
+
     def serialize(self) -> dict[str, Any]:
         """Return the notebook storage that the saved file is."""
         return {"kind": self.kind, "path": str(self.live.path) if self.live.path is not None else ""}

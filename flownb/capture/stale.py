@@ -1,0 +1,90 @@
+"""What makes a captured flow stale: what was executed, edited or taken away since."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flownb.capture.live import wanted_names
+from flownb.capture.placing import state_of, writes_of
+from flownb.capture.requirements import file_sha
+from flownb.capture.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from flownb.capture.captured import Captured
+    from flownb.capture.history import Executed, Execution, History
+    from flownb.flow import Flow
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+
+
+def executed_since(
+    steps: Sequence[Captured], history: History, is_below: Callable[[Execution], bool]
+) -> Iterator[str]:
+    """Say what was executed since a step was captured and would make another flow of it, in one line a step.
+
+    A notebook goes on below a flow's cell, and there its names are bound to other data: that is no news where
+    the cell is known to be below. A function or class that is defined again is.
+    """
+    names = frozenset(parameter.name for step in steps for parameter in step.cell.parameters)
+    earlier: dict[str, Captured] = {}
+    for step in steps:
+        then, _ = step.slice(history, names, earlier)
+        look = history.look(wanted_names(step.cell, history), optional=step.cell.names.optional)
+        again = replace(step, place=len(history.executed), look=look)
+        now, _ = again.slice(history, names, earlier)
+        earlier[step.name] = step
+        before = [history.executed[index].statement.text for index in then.statements]
+        after = [history.executed[index] for index in now.statements]
+        if before == [one.statement.text for one in after]:
+            continue
+        news = [one for one in after if one.index >= step.place and not _is_own(one, step)]
+        told = [one for one in news if isinstance(one.statement.node, _DEFINITIONS) or not is_below(one.cell)]
+        if told:
+            fresh = [one for one in told if one.statement.text not in before]
+            yield _told((fresh or told)[0])
+
+
+def _is_own(one: Executed, step: Captured) -> bool:
+    return one.cell.step is not None and one.cell.step[0] == step.cell.header.flow
+
+
+def _told(one: Executed) -> str:
+    """Say what a statement did: "`helper` was redefined in In[12]"."""
+    names = sorted(one.binds) or sorted(one.statement.names.mutates)
+    if isinstance(one.statement.node, _DEFINITIONS):
+        done = "redefined" if not one.is_import else "imported again"
+    elif one.binds:
+        done = "bound again"
+    else:
+        done = "changed"
+    states = [state for key in writes_of(one) if (state := state_of(key)) is not None]
+    what = (
+        f"`{names[0]}` was" if names and not (states and not one.binds) else f"what {states[0]} is set to was"
+    )
+    return f"{what} {done} in {one.cell.label}"
+
+
+def changed_modules(flow: Flow) -> Iterator[str]:
+    """Say which of the notebook's own modules are other ones than when the flow was captured."""
+    world = World(flow.folder)
+    for name, sha in flow.requirements.modules.items():
+        file = world.own_file(name)
+        if file is None:
+            yield f"its module {name} is not there any more"
+        elif file_sha(file) != sha:
+            yield f"{file.name} was edited"
+
+
+def difference(recorded: Flow, source: Flow) -> str:
+    """Say that a notebook's cells, from top to bottom, give another flow than was captured; else nothing."""
+    if recorded.digest == source.digest:
+        return ""
+    here, there = ([entry.source for entry in flow.closure] for flow in (recorded, source))
+    other = next((text for text in [*there, *here] if (text in here) != (text in there)), "")
+    first = next((line for line in other.split("\n") if line.strip() and not line.startswith("#")), "")
+    where = f": `{first.strip()[:60]}` is in one of them only" if first else ""
+    return f"run from top to bottom, the notebook gives another flow than was captured{where}"
