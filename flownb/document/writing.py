@@ -2,8 +2,9 @@
 
 The cells are the truth: their sources are what runs, in Jupyter, under plain papermill and here.
 `metadata.flownb` of the notebook and of each cell only says which cell is what. The order of the cells:
-imports, what the declarations of the parameters need, `parameters` (papermill's tag), coercion of text,
-closure, one cell a step (with what only that step carries before it), outputs.
+imports, what the declarations of the parameters need, `parameters` (papermill's tag), what makes of given values
+what is declared (`flownb.parameters.settling`), closure, one cell a step (with what only that step carries
+before it), outputs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ast
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +87,7 @@ def _about(flow: Flow) -> Json:
 
 
 def _cells(flow: Flow) -> list[Json]:
-    from flownb.parameters import coercion_source
+    from flownb.parameters import settling_source
 
     shared = [entry for entry in flow.closure if not entry.step]
     imports = [entry for entry in shared if entry.how in ("import", "module")]
@@ -94,10 +96,10 @@ def _cells(flow: Flow) -> list[Json]:
     cells = [
         _carried_cell("imports", "imports", imports),
         _carried_cell("closure-parameters", "closure", first),
-        _parameters_cell(flow.parameters),
+        _parameters_cell(flow),
     ]
-    if coercion := coercion_source(flow):
-        cells.append(_code_cell("coercion", coercion, {"role": "coercion"}))
+    if settling := settling_source(flow):
+        cells.append(settling_cell(settling))
     cells.append(_carried_cell("closure", "closure", [entry for entry in rest if entry not in first]))
     for step in flow.steps:
         own = [entry for entry in flow.closure if entry.step == step.name]
@@ -164,8 +166,11 @@ def _carried_about(entry: Carried) -> Json:
     return about
 
 
-def _parameters_cell(parameters: Iterable[Parameter]) -> Json:
-    source = "\n".join(declaration(parameter) for parameter in parameters)
+def _parameters_cell(flow: Flow) -> Json:
+    from flownb.parameters import held_back
+
+    held = held_back(flow)
+    source = "\n".join(_held(p) if p.name in held else declaration(p) for p in flow.parameters)
     cell = _code_cell("parameters", source, {"role": "parameters"})
     return {**cell, "metadata": {**cell["metadata"], "tags": ["parameters"]}}
 
@@ -176,6 +181,18 @@ def declaration(parameter: Parameter) -> str:
     if parameter.default is not None:
         text += f" = {parameter.default}"
     return f"{text}  # {parameter.help}" if parameter.help else text
+
+
+def _held(parameter: Parameter) -> str:
+    """Return a declaration whose default is made in the cell below, of what the run is given."""
+    default = " ".join((parameter.default or "").split())
+    return f"# by default, made below: {default}\n{declaration(replace(parameter, default='...'))}"
+
+
+def settling_cell(source: str) -> Json:
+    """Return the cell behind the parameters, which is there for the machine: JupyterLab shows it closed."""
+    cell = _code_cell("coercion", source, {"role": "coercion"})
+    return {**cell, "metadata": {**cell["metadata"], "jupyter": {"source_hidden": True}}}
 
 
 def _code_cell(cell_id: str, source: str, about: Json) -> Json:
@@ -205,11 +222,14 @@ def _cell_id(kind: str, name: str) -> str:
     return f"{kind}-{source_sha(name)[:16]}"
 
 
-def inject(notebook: NotebookNode, source: str, values: Mapping[str, Any] | None = None) -> NotebookNode:
+def inject(
+    notebook: NotebookNode, source: str, values: Mapping[str, Any] | None = None, settling: str = ""
+) -> NotebookNode:
     """Return the notebook with a cell of parameter values, tagged as papermill tags it.
 
     It stands right after the cell tagged `parameters`, before everything where there is none; one that
-    is there already is replaced. `values` is noted in the notebook's papermill metadata.
+    is there already is replaced. `values` is noted in the notebook's papermill metadata. `settling` is the
+    source of a second cell behind it, where one is needed.
     """
     import copy
 
@@ -218,9 +238,13 @@ def inject(notebook: NotebookNode, source: str, values: Mapping[str, Any] | None
     notebook = copy.deepcopy(notebook)
     cells = [cell for cell in notebook.cells if not injected(cell)]
     at = next((i + 1 for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ())), 0)
-    cell = nbformat.v4.new_code_cell(source, id="injected-parameters")
-    cell.metadata.tags = ["injected-parameters"]
-    cell.metadata.flownb = {"role": "injected-parameters"}
-    notebook.cells = [*cells[:at], cell, *cells[at:]]
+    put_in = []
+    for name, text in (("injected-parameters", source), ("injected-settling", settling)):
+        if text or not put_in:
+            cell = nbformat.v4.new_code_cell(text, id=name)
+            cell.metadata.tags = ["injected-parameters"]
+            cell.metadata.flownb = {"role": "injected-parameters"}
+            put_in.append(cell)
+    notebook.cells = [*cells[:at], *put_in, *cells[at:]]
     notebook.metadata.setdefault("papermill", nbformat.from_dict({}))["parameters"] = dict(values or {})
     return notebook

@@ -16,14 +16,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import declaration
-from flownb.errors import FlownbError
+from flownb.errors import FlownbError, ParameterError
+from flownb.flow import Step
 from flownb.names import to_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import CodeType
 
-    from flownb.flow import Carried, Flow, Step
+    from flownb.flow import Carried, Flow
 
 _WANTS_KERNEL = (
     "{what} uses IPython's own syntax (a magic or shell line), which needs a kernel; run it in an "
@@ -46,27 +47,19 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, Any]:
-    from flownb.parameters import names_by_source, render_assignments
-
     namespace = session.namespace
     if any("display" in step.reads or "display(" in step.source for step in flow.steps):
         from IPython.display import display
 
         namespace["display"] = display
+    if flow.notebook is not None:
+        _run_whole(flow, values, session)
+        return {}
     shared = [entry for entry in flow.closure if not entry.step]
     imports = [entry for entry in shared if entry.how in ("import", "module")]
     for entry in (*imports, *(entry for entry in shared if entry not in imports)):
         session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
-    # A member of an Enum that the notebook defines must be one of the class that the flow carries.
-    written = names_by_source(flow)
-    for parameter in flow.parameters:
-        if parameter.name in values and parameter.name in written:
-            assignment = render_assignments({parameter.name: values[parameter.name]}, flow)
-            session.execute(assignment, f"<{flow.name}: parameters>")
-        elif parameter.name in values:
-            namespace[parameter.name] = values[parameter.name]
-        else:
-            session.execute(declaration(parameter), f"<{flow.name}: parameters>")
+    _declare(flow, values, session)
     outputs: dict[str, Any] = {}
     for step in flow.steps:
         for entry in flow.closure:
@@ -77,6 +70,54 @@ def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, 
         if step.result:
             outputs["result"] = value
     return outputs
+
+
+def _run_whole(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+    """Run the code cells of a notebook that was taken whole, with the values behind its parameters' cell."""
+    cells = flow.notebook["cells"] if flow.notebook is not None else ()
+    tagged = ["parameters" in cell["metadata"].get("tags", ()) for cell in cells]
+    behind = tagged.index(True) if any(tagged) else None
+    if behind is None:
+        _give(flow, values, session)
+    for index, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            step = Step(f"cell-{index + 1}", cell["source"])
+            session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>")
+        if index == behind:
+            _give(flow, values, session)
+
+
+def _declare(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+    """Bind the parameters: defaults that are not held back, what is given, and what is made of it."""
+    from flownb.parameters import held_back
+
+    held = held_back(flow)
+    for parameter in flow.parameters:
+        if parameter.name not in values:
+            if parameter.name in held:
+                session.namespace[parameter.name] = ...
+            else:
+                session.execute(declaration(parameter), f"<{flow.name}: parameters>")
+    _give(flow, values, session)
+
+
+def _give(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+    """Bind the parameters that are given, and have the flow's own code make of them what is declared."""
+    from flownb.parameters import EXACT, retold, settling_given, settling_source
+
+    place = f"<{flow.name}: parameters>"
+    session.namespace.update(values)
+    session.execute(retold(values, flow), place)
+    session.namespace[EXACT] = tuple(values)
+    source = settling_source(flow) if flow.notebook is None else settling_given(flow, values)
+    try:
+        session.execute(source, place)
+    except Exception as error:
+        if type(error).__name__ == ParameterError.__name__:  # the cell has one of its own
+            raise ParameterError(str(error)) from None
+        raise
+    finally:
+        session.namespace.pop(EXACT, None)
 
 
 def _python_of(flow: Flow, step: Step) -> str:

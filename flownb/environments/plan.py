@@ -14,12 +14,14 @@ from flownb.engine import Secrets
 from flownb.errors import ParameterError
 from flownb.files import notebook_bytes
 from flownb.parameters import (
+    PLAIN_NAMES,
     Secret,
     names_at_hand,
     render,
     render_assignments,
     render_secrets,
     secret_names,
+    settling_given,
 )
 
 if TYPE_CHECKING:
@@ -54,8 +56,10 @@ class Plan:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """The values as Python source, for the record; `***` for secrets."""
-        bound = names_at_hand(self.flow)
+        """The values as Python source, for the record, which can read it back; `***` for secrets."""
+        at_hand = names_at_hand(self.flow).items()
+        own = {path: name for path, name in at_hand if path.partition(".")[0] not in PLAIN_NAMES}
+        bound = {**own, **PLAIN_NAMES}  # which read the same whatever a flow has imported
         return {name: self._written(name, value, bound) for name, value in self.values.items()}
 
     def _written(self, name: str, value: Any, bound: Mapping[str, str]) -> str:
@@ -78,7 +82,7 @@ class Plan:
         source = render_assignments(self.values, self.flow, hidden=self.hidden)
         notebook = to_notebook(self.flow)
         if self.values:
-            notebook = inject(notebook, source, noted)
+            notebook = inject(notebook, source, noted, settling_given(self.flow, self.values))
         about = notebook.metadata.setdefault("papermill", type(notebook)())
         for name in ("default_parameters", "parameters", "environment_variables"):
             about.setdefault(name, type(notebook)())
@@ -128,6 +132,11 @@ def step_of(flow: Flow, cell: Mapping[str, Any], position: int | None) -> str:
     if position is not None:
         return flow.steps[position].name
     return str(cell["metadata"].get("flownb", {}).get("step", ""))
+
+
+def settles(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell makes of what was given what is declared, before the first step."""
+    return cell["metadata"].get("flownb", {}).get("role") in ("coercion", "injected-parameters")
 
 
 def wants_collecting(step: Step) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,18 +68,20 @@ def context_of(source: str) -> Context:
 def context_of_flow(flow: Flow) -> Context:
     """Return the context in which a flow's parameters are declared: what its closure imports and defines.
 
-    Imports in the steps count where the closure does not bind the name: a notebook that was written
-    without flownb may import in any of its cells.
+    Imports in the cells of a notebook that was taken whole count where the closure does not bind the name:
+    it may import in any of them.
     """
     names: dict[str, Meaning] = {}
     wanted = _mentioned(flow)
-    for step in flow.steps:
-        if wanted & set(_WORD.findall(step.source)):
-            names.update((n, m) for n, m in _meanings(statements(step.source)) if isinstance(m, Imported))
+    for source in (*(step.source for step in flow.steps), declaring_cells(flow)[-1]):
+        if wanted & set(_WORD.findall(source)):
+            names.update((n, m) for n, m in _meanings(statements(source)) if isinstance(m, Imported))
     for entry in flow.closure:
-        names.update(dict.fromkeys(entry.bound, Opaque()))
-        if _readable(entry) and wanted.intersection(entry.bound):
-            names.update(_meanings(statements(entry.source)))
+        # what a later step carries for itself is not there yet
+        bound = {name for name in entry.bound if not entry.step or name not in names}
+        names.update(dict.fromkeys(bound, Opaque()))
+        if _readable(entry) and wanted & bound:
+            names.update((n, m) for n, m in _meanings(statements(entry.source)) if n in bound)
     return Context(names)
 
 
@@ -89,24 +92,37 @@ def bindings(flow: Flow) -> dict[str, str]:
     `{"__main__.Color": "Color"}` for a class of the notebook that a declaration mentions. Names that mean
     two things (bound twice, or also a parameter) are left out.
     """
-    taken = {parameter.name for parameter in flow.parameters}
-    counts: dict[str, int] = {}
-    for entry in flow.closure:
-        for name in entry.bound:
-            counts[name] = counts.get(name, 0) + 1
-    taken.update(name for name, count in counts.items() if count > 1)
+    counts = Counter(name for entry in flow.closure for name in entry.bound)
+    taken = {parameter.name for parameter in flow.parameters} | {name for name in counts if counts[name] > 1}
     wanted = _mentioned(flow)
     found: dict[str, str] = {}
-    for entry in flow.closure:
-        if entry.step or not _readable(entry) or entry.how == "statements":
-            continue
-        if entry.how == "definition" and not wanted.intersection(entry.bound):
-            continue
-        for name, meaning in _meanings(statements(entry.source)):
+    for source in (
+        *(e.source for e in flow.closure if not e.step and _readable(e) and _at_hand(e, wanted)),
+        declaring_cells(flow)[-1],
+    ):
+        for name, meaning in _meanings(statements(source)):
             path = meaning.path if isinstance(meaning, Imported) else f"__main__.{name}"
-            if name not in taken and isinstance(meaning, Imported | ast.ClassDef):
+            if name not in taken and isinstance(meaning, Imported | ast.ClassDef | ast.Call):
                 found.setdefault(path, name)
     return found
+
+
+def declaring_cells(flow: Flow) -> list[str]:
+    """Return the code cells of a notebook that was taken whole, up to the one tagged `parameters`.
+
+    A last empty one stands for that where there is none.
+    """
+    found: list[str] = []
+    for cell in flow.notebook["cells"] if flow.notebook is not None else ():
+        if cell["cell_type"] == "code":
+            found.append(cell["source"])
+            if "parameters" in cell["metadata"].get("tags", ()):
+                return found
+    return [""]
+
+
+def _at_hand(entry: Carried, wanted: set[str]) -> bool:
+    return entry.how in ("import", "module") or bool(wanted.intersection(entry.bound))
 
 
 def _readable(entry: Carried) -> bool:
@@ -149,19 +165,33 @@ def _meanings(body: Iterable[ast.stmt]) -> Iterator[tuple[str, Meaning]]:
             ):
                 yield name, value
             case ast.If(body=first, orelse=second):
-                yield from _meanings([*second, *first])
+                yield from _perhaps([*second, *first])
             case ast.Try(body=first, handlers=handlers):
-                yield from _meanings([line for handler in handlers for line in handler.body] + first)
+                yield from _perhaps([line for handler in handlers for line in handler.body] + first)
             case _:
-                yield from _type_alias(statement)
+                yield from _type_alias(statement) or _opaque(statement)
 
 
-def _type_alias(statement: ast.stmt) -> Iterator[tuple[str, Meaning]]:
-    """Yield the name that `type Region = ...` binds, which Python has from 3.12 on."""
-    if type(statement).__name__ == "TypeAlias":
-        alias, value = getattr(statement, "name", None), getattr(statement, "value", None)
-        if isinstance(alias, ast.Name) and isinstance(value, ast.expr):
-            yield alias.id, value
+def _perhaps(body: Iterable[ast.stmt]) -> Iterator[tuple[str, Meaning]]:
+    """Yield what statements bind of which only some are executed: imports are alternatives for one thing."""
+    for name, meaning in _meanings(body):
+        yield name, meaning if isinstance(meaning, Imported) else Opaque()
+
+
+def _type_alias(statement: ast.stmt) -> list[tuple[str, Meaning]]:
+    """Return the name that `type Region = ...` binds, which Python has from 3.12 on."""
+    if type(statement).__name__ != "TypeAlias" or getattr(statement, "type_params", ()):
+        return []
+    alias, value = getattr(statement, "name", None), getattr(statement, "value", None)
+    return [(alias.id, value)] if isinstance(alias, ast.Name) and isinstance(value, ast.expr) else []
+
+
+def _opaque(statement: ast.stmt) -> Iterator[tuple[str, Meaning]]:
+    """Yield the names that any other statement binds or changes, such as `LIMIT += 1`."""
+    from flownb.names import find_names
+
+    names = find_names(statement)
+    yield from ((name, Opaque()) for name in sorted(names.binds | names.mutates | names.deletes))
 
 
 def _imported_from(module: str, names: Iterable[ast.alias], level: int) -> Iterator[tuple[str, Meaning]]:

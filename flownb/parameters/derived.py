@@ -1,0 +1,123 @@
+"""Defaults that read other parameters: `end: date = start + timedelta(7)` is made of the `start` that is given."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from flownb.errors import ParameterError
+from flownb.names import find_names, statement_names, to_python
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from flownb.flow import Carried, Flow, Parameter
+    from flownb.names import Names
+
+
+def check_defaults(parameters: Iterable[Parameter]) -> None:
+    """Refuse a default that reads a parameter which is only bound below it (`ParameterError`)."""
+    below = {parameter.name: None for parameter in parameters}
+    for parameter in parameters:
+        names = _names(parameter.default or "")
+        early = names.reads_first.intersection(below) if names is not None else ()
+        for name in below:
+            if name in early:
+                raise ParameterError(
+                    f"the default of the parameter `{parameter.name}` reads "
+                    + (
+                        "itself; give the parameter a name of its own"
+                        if name == parameter.name
+                        else f"`{name}`, which is declared below it; declare `{name}` first"
+                    )
+                )
+        del below[parameter.name]
+
+
+def derived(flow: Flow) -> frozenset[str]:
+    """Return the names of the parameters whose defaults read other parameters.
+
+    At once or when they call what the flow carries: a function reads a parameter as it is when it is called.
+    """
+    names = {parameter.name for parameter in flow.parameters}
+    if len(names) < 2:
+        return frozenset()
+    reads = {p.name: found.reads for p in flow.parameters if (found := _names(p.default or "")) is not None}
+    through = _late_reads(flow.closure) if any(found - names for found in reads.values()) else {}
+    return frozenset(name for name, found in reads.items() if _reached(found, through) & (names - {name}))
+
+
+def replayed(cell: str, given: Collection[str], above: Iterable[str] = ()) -> list[str]:
+    """Return the statements of a `parameters` cell that are to be executed again when some names were given.
+
+    Those are the ones that bind what depends on the given names. `above` are the cells before it, whose
+    functions may read parameters. A statement that binds a given name as well is followed by one that puts
+    the given value back.
+    """
+    body, affected, before = _statements(cell), set(given), set[str]()
+    functions = [names for source in above for _, names in _statements(source) if names.reads - names.reads_first]
+    while before != affected:
+        before = set(affected)
+        for names in functions:
+            if (names.reads - names.reads_first) & affected:
+                affected |= names.binds
+        for _, names in body:
+            if names.reads & affected:
+                affected |= names.binds | names.mutates
+    again = affected - set(given)
+    lines: list[str] = []
+    back: set[str] = set()
+    for node, names in body:
+        if (names.binds | names.mutates) & again:
+            taken = sorted(names.binds.intersection(given))
+            lines += [ast.unparse(node), *(f"{name} = {_KEPT}[{name!r}]" for name in taken)]
+            back.update(taken)
+    if not back:
+        return lines
+    kept = ", ".join(f"{name!r}: {name}" for name in sorted(back))
+    return [f"{_KEPT} = {{{kept}}}", *lines, f"del {_KEPT}"]
+
+
+_KEPT = "__flownb_given__"
+
+
+def _statements(source: str) -> list[tuple[ast.stmt, Names]]:
+    try:
+        return list(statement_names(ast.parse(to_python(source)), transform=to_python))
+    except (SyntaxError, ValueError):
+        return []
+
+
+def _names(expression: str) -> Names | None:
+    try:
+        # assigned, so that a lambda is not taken for one that is called
+        return find_names(f"_ = (\n{expression}\n)") if expression.strip() else None
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _late_reads(closure: Sequence[Carried]) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    """Return for each carried name what it leads to, and what of that is read when it is called."""
+    found: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+    for entry in closure:
+        if entry.how in ("definition", "statements"):
+            reads, late = frozenset[str](), frozenset[str]()
+            for _, names in _statements(entry.source):
+                reads, late = reads | names.reads, late | (names.reads - names.reads_first)
+            found.update(dict.fromkeys(entry.bound, (reads, late)))
+    return found
+
+
+def _reached(
+    names: frozenset[str], through: dict[str, tuple[frozenset[str], frozenset[str]]]
+) -> frozenset[str]:
+    """Return the names that some names lead to, themselves among them."""
+    reached, waiting = set(names), set(names)
+    seen: set[str] = set()
+    while waiting := (waiting & set(through)) - seen:
+        seen |= waiting
+        for name in tuple(waiting):
+            reads, late = through[name]
+            reached |= late
+            waiting |= reads
+    return frozenset(reached)
