@@ -28,10 +28,10 @@ from flownb.flow import Carried, Flow, Parameter
 from flownb.parameters import (
     Secret,
     bindings,
-    retold,
     render,
     render_assignments,
     render_secrets,
+    retold,
     validate,
 )
 

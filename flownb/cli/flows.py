@@ -206,7 +206,7 @@ def _parameters_json(flow: Flow) -> list[dict[str, Any]]:
 
 
 def _default_json(source: str | None) -> Any:
-    """Return the value that a default writes out, as JSON has it; None where it is computed, or there is none."""
+    """Return the value that a default writes out, as JSON has it; None where it is computed."""
     from flownb.parameters import json_value, read_value
     from flownb.parameters.secret import HIDDEN
 

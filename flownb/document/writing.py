@@ -2,9 +2,9 @@
 
 The cells are the truth: their sources are what runs, in Jupyter, under plain papermill and here.
 `metadata.flownb` of the notebook and of each cell only says which cell is what. The order of the cells:
-imports, what the declarations of the parameters need, `parameters` (papermill's tag), what makes of given values
-what is declared (`flownb.parameters.settling`), closure, one cell a step (with what only that step carries
-before it), outputs.
+imports, what the declarations of the parameters need, `parameters` (papermill's tag), what settles them
+(`flownb.parameters.settling`), closure, one cell a step (with what only that step carries before it),
+outputs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from flownb.files import notebook_bytes, write_atomic
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from nbformat import NotebookNode
 
@@ -238,7 +238,7 @@ def inject(
     notebook = copy.deepcopy(notebook)
     cells = [cell for cell in notebook.cells if not injected(cell)]
     at = next((i + 1 for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ())), 0)
-    put_in = []
+    put_in: list[NotebookNode] = []
     for name, text in (("injected-parameters", source), ("injected-settling", settling)):
         if text or not put_in:
             cell = nbformat.v4.new_code_cell(text, id=name)

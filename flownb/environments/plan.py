@@ -16,6 +16,7 @@ from flownb.files import notebook_bytes
 from flownb.parameters import (
     PLAIN_NAMES,
     Secret,
+    as_written,
     names_at_hand,
     render,
     render_assignments,
@@ -66,7 +67,7 @@ class Plan:
         if name in self.hidden:
             return HIDDEN
         try:
-            return render(value, bound)
+            return render(as_written(value), bound)
         except ParameterError as error:
             raise ParameterError(f"parameter `{name}` of flow `{self.flow.name}`: {error}") from None
 

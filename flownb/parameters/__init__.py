@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         retold,
         secret_names,
     )
-    from flownb.parameters.coerce import Text
+    from flownb.parameters.coerce import Text, as_written
     from flownb.parameters.context import Context, bindings, context_of, context_of_flow
     from flownb.parameters.declare import Leading, declarations, split_leading
     from flownb.parameters.derived import check_defaults
@@ -42,6 +42,7 @@ __all__ = [
     "Secret",
     "Text",
     "Validator",
+    "as_written",
     "bindings",
     "check_defaults",
     "check_identifier",
@@ -73,7 +74,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "coerce": ("Text",),
+    "coerce": ("Text", "as_written"),
     "context": ("Context", "bindings", "context_of", "context_of_flow"),
     "declare": ("Leading", "declarations", "split_leading"),
     "derived": ("check_defaults",),
@@ -85,7 +86,7 @@ _MODULES = {
     "assignments": (
         "check_identifier",
         "names_at_hand",
-            "render_assignments",
+        "render_assignments",
         "render_secrets",
         "retold",
         "secret_names",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flownb.parameters import known
@@ -47,13 +48,16 @@ _GREEDY = frozenset({"builtins.bytes", "pathlib.Path", "pathlib.PurePath", "path
 
 
 class Text(str):
-    """Text as somebody wrote it, of which the declared type says what it stands for; a plain `str` is a value.
+    """Text as somebody wrote it: the declared type says what it stands for. A plain `str` is a value.
 
     Where a type takes text among other things, what is `quoted` is text. What is `null` is none where the
     type takes that.
     """
 
     __slots__ = ("null", "quoted")
+
+    null: bool
+    quoted: bool
 
     def __new__(cls, text: str, *, quoted: bool = False, null: bool = False) -> Self:
         """Mark a text."""
@@ -78,6 +82,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return None if isinstance(value, Text) and value.null else value
+
+
+def as_written(value: Any) -> Any:
+    """Return what a record keeps of a text that the run itself reads: the JSON or Python that it is."""
+    if isinstance(value, Text) and value.strip()[:1] in ("[", "{"):
+        with suppress(NotReadableError):
+            return structure(value.strip())
+    return value
 
 
 def read(value: Any, kind: Type, check: Check) -> Any:

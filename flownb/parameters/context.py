@@ -180,7 +180,7 @@ def _perhaps(body: Iterable[ast.stmt]) -> Iterator[tuple[str, Meaning]]:
 
 def _type_alias(statement: ast.stmt) -> list[tuple[str, Meaning]]:
     """Return the name that `type Region = ...` binds, which Python has from 3.12 on."""
-    if type(statement).__name__ != "TypeAlias" or getattr(statement, "type_params", ()):
+    if type(statement).__name__ != "TypeAlias" or getattr(statement, "type_params", None):
         return []
     alias, value = getattr(statement, "name", None), getattr(statement, "value", None)
     return [(alias.id, value)] if isinstance(alias, ast.Name) and isinstance(value, ast.expr) else []

@@ -1,4 +1,4 @@
-"""Defaults that read other parameters: `end: date = start + timedelta(7)` is made of the `start` that is given."""
+"""Defaults that read other parameters: `end = start + timedelta(7)` is made of the `start` that is given."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def replayed(cell: str, given: Collection[str], above: Iterable[str] = ()) -> li
     the given value back.
     """
     body, affected, before = _statements(cell), set(given), set[str]()
-    functions = [names for source in above for _, names in _statements(source) if names.reads - names.reads_first]
+    functions = [
+        names for source in above for _, names in _statements(source) if names.reads - names.reads_first
+    ]
     while before != affected:
         before = set(affected)
         for names in functions:

@@ -59,14 +59,14 @@ def static_enum(definition: ast.ClassDef, context: Context) -> type[enum.Enum] |
 
 
 def _by_name(cls: type[enum.Enum], value: object) -> enum.Enum | None:
-    """Return the member of that name; a member of the real class, from which this one was read, has it, too."""
+    """Return the member of that name, or that a member of the real class stands for."""
     if isinstance(value, enum.Enum) and type(value).__name__ == cls.__name__:
         return cls.__members__.get(value.name) or cls(value.value)
     if isinstance(value, str):
         with suppress(NotReadableError):
             found: enum.Enum = member(value, cls.__members__)
             return found
-    inherited: enum.Enum | None = super(cls, cls)._missing_(value)  # which makes combined flags
+    inherited: enum.Enum | None = super(cls, cls)._missing_(value)  # type: ignore[misc]  # it makes flags
     return inherited
 
 

@@ -271,7 +271,9 @@ class _Writer:
 
     def _made(self, cls: type, keywords: Mapping[str, Any]) -> str:
         if all(name.isidentifier() and not keyword.iskeyword(name) for name in keywords):
-            return f"{self.owner(cls)}({', '.join(f'{name}={self.write(v)}' for name, v in keywords.items())})"
+            return (
+                f"{self.owner(cls)}({', '.join(f'{name}={self.write(v)}' for name, v in keywords.items())})"
+            )
         return f"{self.owner(cls)}(**{self.dict_(dict(keywords))})"
 
     def owner(self, cls: type) -> str:

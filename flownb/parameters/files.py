@@ -111,7 +111,7 @@ def _read_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Takes scalars for text, and refuses a key that is there twice, where YAML takes the last in silence."""
+        """Takes scalars for text; refuses a key that is there twice, where YAML takes the last in silence."""
 
         # of what YAML sees in plain scalars, only that a key merges
         yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}  # noqa: RUF012
@@ -120,7 +120,7 @@ def _read_yaml(text: str) -> Any:
             found = super().construct_scalar(node)
             if node.tag != _YAML_TEXT or not isinstance(found, str):
                 return found
-            quoted = node.style is not None
+            quoted = getattr(node, "style", None) is not None
             return Text(found, quoted=quoted, null=not quoted and found in _YAML_NULLS)
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -1,18 +1,20 @@
 """Values held to a type of which only the run's own process knows all: the notebook's classes are there.
 
-Self-contained with `flownb.parameters.readings`, and for Python 3.10 and newer: `judge` is called by a cell of
-the flow document, which has both sources with it, as a kernel may lack flownb.
+Self-contained with `flownb.parameters.readings`, and for Python 3.10 and newer: `judge` is called by a cell
+of the flow document, which has both sources with it, as a kernel may lack flownb.
 """
 
 from __future__ import annotations
 
 import enum
+import functools
+import operator
 import reprlib
 import sys
 import typing
 from contextlib import suppress
 
-from flownb.parameters.readings import inside, readings
+from flownb.parameters.readings import NotReadableError, inside, readings
 
 #: under this name a run's cell says which parameters were given as values, not as text
 EXACT = "__flownb_values__"
@@ -72,10 +74,10 @@ def _judged(
         declared = annotation()
         enums = list(_enums(declared))
         adapter = _adapter(declared, namespace)
-    except ImportError as error:
-        raise _UncheckedError(f"{error}; install pydantic where the flow runs") from error
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, ImportError) and error.name == "pydantic":
+            reason += "; install pydantic where the flow runs"
         raise _UncheckedError(reason) from error
     text = isinstance(value, str) and not exact
     ways = readings(value, enums) if text else inside(value, enums, text=not exact)
@@ -89,7 +91,7 @@ def _judged(
             first = first or error
     assert first is not None
     if isinstance(declared, enum.EnumMeta):
-        raise ValueError("one of " + ", ".join(declared.__members__))
+        raise NotReadableError("one of " + ", ".join(declared.__members__))
     raise first
 
 
@@ -108,7 +110,7 @@ def _adapter(declared: typing.Any, namespace: dict[str, typing.Any]) -> typing.A
     except PydanticSchemaGenerationError:  # of a class that pydantic does not know, instances are taken
         with suppress(PydanticUserError):
             return made(declared, config=arbitrary)
-        return made(InstanceOf[declared])
+        return made(InstanceOf[declared])  # type: ignore[misc]  # a type that is not known here
     except PydanticUserError as error:
         if error.code != "typed-dict-version":
             raise
@@ -117,22 +119,28 @@ def _adapter(declared: typing.Any, namespace: dict[str, typing.Any]) -> typing.A
 
 def _modern(declared: typing.Any) -> typing.Any:
     """Return a type with each TypedDict in it made anew, as pydantic wants them in a Python before 3.12."""
-    from typing_extensions import NotRequired, Required, TypedDict
+    from typing import NotRequired, Required
+
+    from typing_extensions import TypedDict
 
     parts = typing.get_args(declared)
     if typing.is_typeddict(declared):
-        fields = {}
+        fields: dict[str, typing.Any] = {}
         for name, hint in typing.get_type_hints(declared, include_extras=True).items():
             plain = typing.get_args(hint)[0] if typing.get_origin(hint) in (NotRequired, Required) else hint
             needed = name in declared.__required_keys__
             fields[name] = _modern(plain) if needed else NotRequired[_modern(plain)]
-        return TypedDict(declared.__name__, fields)
+        return TypedDict(declared.__name__, fields)  # type: ignore[operator]  # made at run time
     if not parts or typing.get_origin(declared) is typing.Literal:
         return declared
     made = tuple(_modern(part) for part in parts)
     if hasattr(declared, "copy_with"):  # one of `typing`; Annotated keeps its marks
         return declared.copy_with(made[:1] if hasattr(declared, "__metadata__") else made)
-    return typing.get_origin(declared)[made] if hasattr(declared, "__origin__") else typing.Union[made]
+    return (
+        typing.get_origin(declared)[made]
+        if hasattr(declared, "__origin__")
+        else functools.reduce(operator.or_, made)
+    )
 
 
 def _enums(declared: typing.Any, depth: int = 20) -> typing.Iterator[typing.Any]:

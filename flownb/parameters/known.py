@@ -171,7 +171,15 @@ TEXT_LIMITS: Final = frozenset({"strip_whitespace", "to_lower", "to_upper"})
 #: what `Field` tells beside constraints: none of it says which values are right
 NOTES: Final = frozenset(
     {"title", "description", "examples", "default", "default_factory", "alias", "validation_alias"}
-    | {"serialization_alias", "alias_priority", "json_schema_extra", "deprecated", "repr", "exclude", "frozen"}
+    | {
+        "serialization_alias",
+        "alias_priority",
+        "json_schema_extra",
+        "deprecated",
+        "repr",
+        "exclude",
+        "frozen",
+    }
 )
 #: calls whose keywords are constraints, by their names
 FIELDS: Final = frozenset({"pydantic.Field", "pydantic.StringConstraints", "annotated_types.Interval"})

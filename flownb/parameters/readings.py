@@ -1,6 +1,6 @@
 """What a text may stand for: a number, JSON, what Python writes, the name of an Enum's member.
 
-Self-contained, and for Python 3.10 and newer: documents have this source with them (`flownb.parameters.judging`).
+Self-contained, and for Python 3.10 and newer: documents have this source with them, see `judging`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 class NotReadableError(ValueError):
     """The text does not have the form that its type is written in."""
-
 
 
 def structure(text: str) -> typing.Any:
@@ -99,7 +98,7 @@ def readings(text: str, enums: list[typing.Any]) -> typing.Iterator[typing.Any]:
 
 
 def inside(value: typing.Any, enums: list[typing.Any], *, text: bool = True) -> typing.Iterator[typing.Any]:
-    """Yield what a value may stand for that has texts inside of it, where those may be names, or just text."""
+    """Yield what a value with texts inside may stand for."""
     yield value
     if enums:
         yield _deep(value, enums, lambda text: text)
@@ -107,9 +106,7 @@ def inside(value: typing.Any, enums: list[typing.Any], *, text: bool = True) -> 
         yield _deep(value, enums, guess)
 
 
-def _deep(
-    value: typing.Any, enums: list[typing.Any], read: typing.Callable[[str], typing.Any]
-) -> typing.Any:
+def _deep(value: typing.Any, enums: list[typing.Any], read: typing.Callable[[str], typing.Any]) -> typing.Any:
     """Return a value in which each text is the member of an Enum that it names, or else what `read` makes."""
     if isinstance(value, str):
         for cls in enums:

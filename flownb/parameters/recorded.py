@@ -1,4 +1,4 @@
-"""Values of parameters as a record keeps them: as Python that `render` wrote, read back without running it."""
+"""Values of parameters as a record keeps them: as Python that `render` wrote, which is read, not run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class _Reader:
         name = getattr(func, "attr", getattr(func, "id", ""))
         if name in _MAKERS or name in _MODULES:
             return (_MAKERS.get(name) or _of_library(name))(*values, **named)
-        if self._own and (named and not values or len(values) == 1 and not named):
+        if self._own and ((named and not values) or (len(values) == 1 and not named)):
             return named or values[0]  # of a model, a dataclass or a named tuple; of a combined flag or a URL
         raise ValueError(name)
 
@@ -121,7 +121,7 @@ def _of_library(name: str) -> Any:
 
 
 def json_value(value: Any) -> Any:
-    """Return a recorded value as JSON has it: times as ISO 8601, decimals and paths as text, sets as lists."""
+    """Return a value as JSON has it: times as ISO 8601, decimals and paths as text, sets as lists."""
     if isinstance(value, int) and value.bit_length() > _LONGEST:
         return hex(value)
     if value is None or isinstance(value, int | str):
@@ -156,7 +156,9 @@ def _duration(value: dt.timedelta) -> str:
     sign, value = ("-", -value) if value < dt.timedelta() else ("", value)
     minutes, seconds = divmod(value.seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    exact = f"{seconds}.{value.microseconds:06}".rstrip("0").rstrip(".") if value.microseconds else str(seconds)
+    exact = (
+        f"{seconds}.{value.microseconds:06}".rstrip("0").rstrip(".") if value.microseconds else str(seconds)
+    )
     parts = [(str(hours), "H"), (str(minutes), "M"), (exact, "S")]
     clock = "".join(number + unit for number, unit in parts if number != "0")
     days = f"{value.days}D" if value.days or not clock else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.resources
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 HELD = "..."
 _JUDGED = "# What is given is held to what is declared, here where the types of the notebook are known."
+_FOR_TOOLS = re.compile(r"  # (?:noqa|type:).*")
 _LEFT_OUT = ("__future__", "flownb.parameters.readings")
 _DEFAULTS = "# Defaults of what was not given."
 
@@ -66,9 +68,7 @@ def settling_given(flow: Flow, given: Collection[str]) -> str:
     if flow.notebook is None or not given:
         return ""
     *above, cell = declaring_cells(flow)
-    return "\n".join(
-        [*_judging_lines(flow, judged(flow).intersection(given)), *replayed(cell, given, above)]
-    )
+    return "\n".join([*_judging_lines(flow, judged(flow).intersection(given)), *replayed(cell, given, above)])
 
 
 def with_held(parameters: tuple[Parameter, ...], source: str) -> tuple[Parameter, ...]:
@@ -85,7 +85,9 @@ def _held_defaults(source: str) -> list[tuple[str, str]]:
     for node in tree.body if tree is not None else ():
         match node:
             case ast.If(
-                test=ast.Compare(left=ast.Name(id=name), ops=[ast.Is()], comparators=[ast.Constant(value=end)]),
+                test=ast.Compare(
+                    left=ast.Name(id=name), ops=[ast.Is()], comparators=[ast.Constant(value=end)]
+                ),
                 body=[ast.Assign(targets=[ast.Name(id=bound) as target]) as statement],
             ) if end is ... and name == bound:
                 equals = source.index("=", span(source, target)[1])
@@ -100,11 +102,10 @@ def _judging_lines(flow: Flow, names: Collection[str]) -> list[str]:
     entries = []
     for parameter in flow.parameters:
         if parameter.name in names:
-            kind = type_of(parameter, context)
+            kind, hidden = type_of(parameter, context), is_secret(parameter.annotation, context)
             called = parameter.annotation if isinstance(kind, Unknown) else expected(kind)
-            called = " ".join(called.split())
-            hidden = is_secret(parameter.annotation, context)
-            entries.append(f"    {parameter.name!r}: (lambda: {type_source(parameter.annotation)}, {called!r}, {hidden}),")
+            written = f"lambda: {type_source(parameter.annotation)}"
+            entries.append(f"    {parameter.name!r}: ({written}, {' '.join(called.split())!r}, {hidden}),")
     python = '__import__("builtins")'  # whose names the flow may have bound to something else
     return [
         _JUDGED,
@@ -135,7 +136,7 @@ def _bare(source: str) -> str:
                 lines[node.body[0].lineno - 1] = " " * node.body[0].col_offset + "..."
         elif isinstance(node, ast.ImportFrom) and node.module in _LEFT_OUT:
             _blank(lines, node)
-    return "\n".join(line for line in lines if line.strip() and not line.startswith("#"))
+    return "\n".join(_FOR_TOOLS.sub("", line) for line in lines if line.strip() and line[0] != "#")
 
 
 def _blank(lines: list[str], node: ast.stmt) -> None:

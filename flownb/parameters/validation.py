@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from flownb.flow import Flow, Parameter
 
+
 class Validator:
     """Checks values against one flow's declarations; made once where many runs are started."""
 
@@ -50,10 +51,10 @@ class Validator:
     def validate(self, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
         """Return the given values as what was declared, in the order of the declarations.
 
-        Defaults are not evaluated: what is not given is left out. A `Text` is read as its type is written; with
-        `text`, each value that is a `str` is one. An Enum of the notebook comes back as a member of an equal
-        class built from its source: `render` writes it by its name. Of a type that source text does not tell
-        (`is_open`), the rest is judged where the flow runs, and so is the value, where nothing of it is told.
+        Defaults are not evaluated: what is not given is left out. A `Text` is read as its type is written;
+        with `text`, each value that is a `str` is one. An Enum of the notebook comes back as a member of an
+        equal class built from its source: `render` writes it by its name. Of a type that source text does not
+        tell whole (`is_open`) what it does tell is judged here, and the rest where the flow runs.
 
         Raises one `ParameterError` that lists every unknown, missing and wrong parameter.
         """
@@ -105,7 +106,9 @@ class Validator:
             secret = is_secret(parameter.annotation, self._context)
             came = "a value that is not shown" if secret else shown(value)
             detail = "" if secret else _detail(error, kind)
-            raise _WrongError(f"`{parameter.name}` takes {expected(kind)}; it was given {came}{detail}") from error
+            raise _WrongError(
+                f"`{parameter.name}` takes {expected(kind)}; it was given {came}{detail}"
+            ) from error
 
     def _hides(self, parameter: Parameter) -> str:
         """Return the parameter that has the name of something in a parameter's type; empty for none."""

@@ -27,7 +27,7 @@ from flownb.runs.markup import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
 

@@ -63,7 +63,7 @@ class _Line:
         return min(at, len(line)), bracketed
 
     def _closed(self, at: int) -> int | None:
-        """Return where the bracket that opens at `at` is closed, if it is; what is in quotes does not count."""
+        """Return where the bracket that opens at `at` is closed, if it is."""
         wanted: list[str] = []
         while at < len(self._line):
             char = self._line[at]
@@ -105,11 +105,15 @@ class _Line:
 
 
 def _unquoted(text: str) -> str:
-    """Return what a shell makes of a word; a backslash before anything else stays: `C:\\data`."""
+    """Return what a shell makes of a word; a backslash stays where it escapes nothing."""
     found, quote, at = "", "", 0
     while at < len(text):
         char, following = text[at], text[at + 1 : at + 2]
-        if char == "\\" and quote != "'" and following in ({'"', "\\"} if quote else {"'", '"', "\\", " ", "\t"}):
+        if (
+            char == "\\"
+            and quote != "'"
+            and following in ({'"', "\\"} if quote else {"'", '"', "\\", " ", "\t"})
+        ):
             found += following
             at += 1
         elif char == quote:
