@@ -13,6 +13,7 @@ from flownb.errors import CaptureError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 from flownb.graph import order
 from flownb.names import statement_names, to_python
+from flownb.parameters import check_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +25,8 @@ def assemble(name: str, parts: Sequence[Part]) -> Flow:
     """Return the flow that the parts make, given in the order of the notebook.
 
     Raises `CaptureError`, naming the cells, for an output or a parameter that two steps have, for a
-    cycle of steps, and for a name that nothing brings.
+    cycle of steps, and for a name that nothing brings; `ParameterError` for a default that reads a
+    parameter of a later cell.
     """
     parameters = _parameters(name, parts)
     _check_outputs(name, parts)
@@ -65,7 +67,9 @@ def _parameters(name: str, parts: Sequence[Part]) -> tuple[Parameter, ...]:
                     f"the parameter `{parameter.name}` is declared differently in {_cell(name, step)} and in "
                     f"{_cell(name, part.step.name)}; declare it in one of them, or in both alike"
                 )
-    return tuple(parameter for parameter, _ in merged.values())
+    parameters = tuple(parameter for parameter, _ in merged.values())
+    check_defaults(parameters)
+    return parameters
 
 
 def _check_outputs(name: str, parts: Sequence[Part]) -> None:

@@ -137,9 +137,9 @@ def _loaded(expression: str) -> set[str]:
     except SyntaxError:
         return set()
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            names.add(node.value)  # an annotation written as a string
+    for node in ast.walk(tree):  # an annotation, or a part of one, may be written as a string
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != expression:
+            names |= _loaded(node.value)
     return names
 
 

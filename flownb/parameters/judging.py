@@ -195,7 +195,8 @@ def told(error: Exception, *, places: bool = True) -> str:
             place = "".join(f"[{step!r}]" for step in each["loc"])
             lines.append(f"at {place}: {each['msg']}" if place and places else each["msg"])
         return " (" + "; ".join(lines) + ")"
-    return f" ({error})" if str(error) and not isinstance(error, RecursionError) else ""
+    words = str(error).strip().partition("\n")[0]
+    return f" ({words})" if words and not isinstance(error, RecursionError) else ""
 
 
 def message(flow: str, problems: list[str]) -> str:

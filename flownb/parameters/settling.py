@@ -103,9 +103,9 @@ def _judging_lines(flow: Flow, names: Collection[str]) -> list[str]:
     for parameter in flow.parameters:
         if parameter.name in names:
             kind, hidden = type_of(parameter, context), is_secret(parameter.annotation, context)
-            called = parameter.annotation if isinstance(kind, Unknown) else expected(kind)
-            written = f"lambda: {type_source(parameter.annotation)}"
-            entries.append(f"    {parameter.name!r}: ({written}, {' '.join(called.split())!r}, {hidden}),")
+            written = type_source(parameter.annotation)
+            called = written if isinstance(kind, Unknown) else " ".join(expected(kind).split())
+            entries.append(f"    {parameter.name!r}: (lambda: {written}, {called!r}, {hidden}),")
     python = '__import__("builtins")'  # whose names the flow may have bound to something else
     return [
         _JUDGED,

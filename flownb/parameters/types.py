@@ -327,8 +327,11 @@ class _Resolver:
                 left.append((name, ast.unparse(node)))
             elif value is not None:  # which is no limit
                 limits.append((name, value))
-        if isinstance(kind, Bounded) and not {name for name, _ in kind.limits} & {name for name, _ in limits}:
-            limits, kind = [*kind.limits, *limits], kind.inner
+        if isinstance(kind, Bounded):
+            computed = dict(left)  # which hold in the place of those that are written before them
+            before = [limit for limit in kind.limits if limit[0] not in computed]
+            if not dict(before).keys() & dict(limits).keys():
+                limits, kind = [*before, *limits], kind.inner
         kind = Bounded(kind, tuple(limits)) if limits else kind
         return Open(kind, tuple(left)) if left else kind
 
