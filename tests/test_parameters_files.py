@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from parameter_flows import flow_of
 
 from flownb.errors import ParameterError

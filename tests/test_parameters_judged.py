@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import enum
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +18,7 @@ from flownb.parameters import Text, describe, render_assignments, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from flownb.flow import Flow
 
@@ -257,7 +257,7 @@ class Elsewhere(NamedTuple):
 
 def test_an_instance_of_a_class_that_the_flow_does_not_know_is_refused() -> None:
     flow = notebook("v: Any = None")
-    with pytest.raises(ParameterError, match="a Elsewhere|an Elsewhere"):
+    with pytest.raises(ParameterError, match="an Elsewhere cannot be given"):
         render_assignments({"v": Elsewhere(1)}, flow)
 
 
@@ -280,8 +280,8 @@ WRONG = [
      "`v` takes a whole number ≤ 2 * 5; it was given 1000 (Input should be less than or equal to 10)"),
     ("Annotated[int, Field(ge=0, le=MAX)]", "8", "a whole number ≥ 0 and ≤ MAX; it was given 8"),
     ("Annotated[int, Field(le=TOP)]", "11", "a whole number ≤ TOP; it was given 11"),
-    ("Annotated[date, Field(ge=START)]", "2020-01-01", "a date ≥ START; it was given datetime.date(2020, 1, 1)"),
-    ("Annotated[int, AfterValidator(even)]", "3", "a whole number; it was given 3 (Value error, must be even)"),
+    ("Annotated[date, Field(ge=START)]", "2020-01-01", "a date ≥ START; it was given datetime.date(2020"),
+    ("Annotated[int, AfterValidator(even)]", "3", "whole number; it was given 3 (Value error, must be even)"),
     ("Annotated[int, Field(multiple_of=LOW + 1), Field(le=5)]", "6", "less than or equal to 5"),
     ("Small", "8", "less than or equal to 7"),
     ("list[Small]", "8", "less than or equal to 7"),
@@ -334,7 +334,7 @@ def test_all_that_is_wrong_is_in_one_message() -> None:
     ]
 
 
-@pytest.mark.parametrize("annotation", [annotation for annotation, _, _ in TEXTS if not annotation[0] == "p"])
+@pytest.mark.parametrize("annotation", [annotation for annotation, _, _ in TEXTS if annotation[0] != "p"])
 def test_defaults_are_as_they_are_written_and_no_value_is_asked_for(annotation: str) -> None:
     flow = notebook(f"v: {annotation} = None\nw: Any = [v]")
     assert executed(flow, {})["w"] == [None]
@@ -394,6 +394,17 @@ def test_a_parameter_that_hides_the_name_of_a_type_is_told() -> None:
     flow = notebook("Color: Color\nn: int = 1")
     with pytest.raises(ParameterError, match="the parameter `Color` has the name of what it is written with"):
         validate(flow, {"Color": "RED"}, text=True)
+
+
+def test_a_type_may_be_written_with_another_parameter() -> None:
+    cell = "start: date = date(2026, 1, 1)\nend: Annotated[date, Field(ge=start)] = start + timedelta(7)"
+    flow = notebook(cell)
+    assert executed(flow, {"start": "2020-01-01", "end": "2020-01-02"}, text=True)["end"] == dt.date(
+        2020, 1, 2
+    )
+    assert flow.run(start=dt.date(2020, 1, 1))["result"]["end"] == dt.date(2020, 1, 8)
+    with pytest.raises(ParameterError, match="`end` takes a date ≥ start; it was given"):
+        flow.run(end=dt.date(2020, 1, 1))
 
 
 def test_a_kernel_without_pydantic_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

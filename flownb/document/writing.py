@@ -24,7 +24,7 @@ from flownb.files import notebook_bytes, write_atomic
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from nbformat import NotebookNode
 
@@ -87,19 +87,20 @@ def _about(flow: Flow) -> Json:
 
 
 def _cells(flow: Flow) -> list[Json]:
-    from flownb.parameters import settling_source
+    from flownb.parameters import Settling
 
     shared = [entry for entry in flow.closure if not entry.step]
     imports = [entry for entry in shared if entry.how in ("import", "module")]
     rest = [entry for entry in shared if entry.how not in ("import", "module")]
     first = _needed_by(flow.parameters, rest)
+    settling = Settling(flow)
     cells = [
         _carried_cell("imports", "imports", imports),
         _carried_cell("closure-parameters", "closure", first),
-        _parameters_cell(flow),
+        _parameters_cell(flow.parameters, settling.held),
     ]
-    if settling := settling_source(flow):
-        cells.append(settling_cell(settling))
+    if source := settling.source:
+        cells.append(_settling_cell(source))
     cells.append(_carried_cell("closure", "closure", [entry for entry in rest if entry not in first]))
     for step in flow.steps:
         own = [entry for entry in flow.closure if entry.step == step.name]
@@ -166,11 +167,8 @@ def _carried_about(entry: Carried) -> Json:
     return about
 
 
-def _parameters_cell(flow: Flow) -> Json:
-    from flownb.parameters import held_back
-
-    held = held_back(flow)
-    source = "\n".join(_held(p) if p.name in held else declaration(p) for p in flow.parameters)
+def _parameters_cell(parameters: Iterable[Parameter], held: Collection[str]) -> Json:
+    source = "\n".join(_held(p) if p.name in held else declaration(p) for p in parameters)
     cell = _code_cell("parameters", source, {"role": "parameters"})
     return {**cell, "metadata": {**cell["metadata"], "tags": ["parameters"]}}
 
@@ -189,7 +187,7 @@ def _held(parameter: Parameter) -> str:
     return f"# by default, made below: {default}\n{declaration(replace(parameter, default='...'))}"
 
 
-def settling_cell(source: str) -> Json:
+def _settling_cell(source: str) -> Json:
     """Return the cell behind the parameters, which is there for the machine: JupyterLab shows it closed."""
     cell = _code_cell("coercion", source, {"role": "coercion"})
     return {**cell, "metadata": {**cell["metadata"], "jupyter": {"source_hidden": True}}}

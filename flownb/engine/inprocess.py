@@ -89,9 +89,9 @@ def _run_whole(flow: Flow, values: Mapping[str, Any], session: _Session) -> None
 
 def _declare(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
     """Bind the parameters: defaults that are not held back, what is given, and what is made of it."""
-    from flownb.parameters import held_back
+    from flownb.parameters import Settling
 
-    held = held_back(flow)
+    held = Settling(flow).held
     for parameter in flow.parameters:
         if parameter.name not in values:
             if parameter.name in held:
@@ -103,13 +103,14 @@ def _declare(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
 
 def _give(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
     """Bind the parameters that are given, and have the flow's own code make of them what is declared."""
-    from flownb.parameters import EXACT, retold, settling_given, settling_source
+    from flownb.parameters import EXACT, Settling, retold
 
     place = f"<{flow.name}: parameters>"
     session.namespace.update(values)
     session.execute(retold(values, flow), place)
     session.namespace[EXACT] = tuple(values)
-    source = settling_source(flow) if flow.notebook is None else settling_given(flow, values)
+    settling = Settling(flow)
+    source = settling.source if flow.notebook is None else settling.source_given(values)
     try:
         session.execute(source, place)
     except Exception as error:

@@ -16,13 +16,13 @@ from flownb.files import notebook_bytes
 from flownb.parameters import (
     PLAIN_NAMES,
     Secret,
+    Settling,
     as_written,
     names_at_hand,
     render,
     render_assignments,
     render_secrets,
     secret_names,
-    settling_given,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ class Plan:
         source = render_assignments(self.values, self.flow, hidden=self.hidden)
         notebook = to_notebook(self.flow)
         if self.values:
-            notebook = inject(notebook, source, noted, settling_given(self.flow, self.values))
+            whole = self.flow.notebook is not None  # a document has settled its parameters
+            settling = Settling(self.flow).source_given(self.values) if whole else ""
+            notebook = inject(notebook, source, noted, settling)
         about = notebook.metadata.setdefault("papermill", type(notebook)())
         for name in ("default_parameters", "parameters", "environment_variables"):
             about.setdefault(name, type(notebook)())

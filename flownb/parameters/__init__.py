@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flownb.parameters.outside import coercion_source
     from flownb.parameters.recorded import json_value, read_value, recorded_value, typed
     from flownb.parameters.secret import Redactor, Secret, is_secret, redact
-    from flownb.parameters.settling import held_back, settling_given, settling_source, with_held
+    from flownb.parameters.settling import Settling, with_held
     from flownb.parameters.validation import Validator, validate
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "ParameterInfo",
     "Redactor",
     "Secret",
+    "Settling",
     "Text",
     "Validator",
     "as_written",
@@ -51,7 +52,6 @@ __all__ = [
     "context_of_flow",
     "declarations",
     "describe",
-    "held_back",
     "is_secret",
     "json_value",
     "names_at_hand",
@@ -65,8 +65,6 @@ __all__ = [
     "render_secrets",
     "retold",
     "secret_names",
-    "settling_given",
-    "settling_source",
     "split_leading",
     "typed",
     "validate",
@@ -93,7 +91,7 @@ _MODULES = {
     ),
     "recorded": ("json_value", "read_value", "recorded_value", "typed"),
     "secret": ("Redactor", "Secret", "is_secret", "redact"),
-    "settling": ("held_back", "settling_given", "settling_source", "with_held"),
+    "settling": ("Settling", "with_held"),
     "validation": ("Validator", "validate"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}

@@ -15,7 +15,7 @@ from flownb.parameters.expressions import render
 from flownb.parameters.instances import of_the_notebook
 from flownb.parameters.judging import EXACT
 from flownb.parameters.secret import is_secret
-from flownb.parameters.settling import judged
+from flownb.parameters.settling import Settling
 from flownb.parameters.types import Choice, Members, is_open, parts
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def render_assignments(values: Mapping[str, Any], flow: Flow, *, hidden: Collect
         for name, value in _in_order(values, flow)
     ]
     # texts that nobody has written as text: the run is not to read them as anything else
-    exact = [n for n, value in _in_order(values, flow) if n in judged(flow) and _exact(value)]
+    judged = Settling(flow).judged
+    exact = [name for name, value in _in_order(values, flow) if name in judged and _exact(value)]
     return "\n".join([*lines, f"{EXACT} = {exact}"] if exact else lines)
 
 

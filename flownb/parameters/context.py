@@ -74,7 +74,7 @@ def context_of_flow(flow: Flow) -> Context:
     names: dict[str, Meaning] = {}
     wanted = _mentioned(flow)
     for source in (*(step.source for step in flow.steps), declaring_cells(flow)[-1]):
-        if wanted & set(_WORD.findall(source)):
+        if "import" in source and wanted & set(_WORD.findall(source)):
             names.update((n, m) for n, m in _meanings(statements(source)) if isinstance(m, Imported))
     for entry in flow.closure:
         # what a later step carries for itself is not there yet

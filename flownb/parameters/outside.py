@@ -28,19 +28,20 @@ from flownb.parameters.types import (
 
 if TYPE_CHECKING:
     from flownb.flow import Flow, Parameter
+    from flownb.parameters.context import Context
 
 _HEAD = "# Text from outside (plain papermill passes dates and paths as text) becomes what was declared."
 #: what papermill itself passes as it is
 _PASSED = frozenset({f"builtins.{name}" for name in ("None", "bool", "int", "float", "str", "list", "dict")})
 
 
-def coercion_source(flow: Flow) -> str:
+def coercion_source(flow: Flow, context: Context | None = None) -> str:
     """Return statements that make texts what the flow's parameters declare.
 
     They cost nothing where the values are of the declared types already: pydantic is only imported where
     one is not. Empty where every declared type is one that papermill passes, or is judged in the run anyway.
     """
-    context = context_of_flow(flow)
+    context = context or context_of_flow(flow)
     names = {parameter.name for parameter in flow.parameters}
     lines: list[str] = []
     for parameter in flow.parameters:

@@ -13,6 +13,7 @@ import functools
 import importlib.resources
 import re
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flownb.parameters.context import context_of_flow, declaring_cells
@@ -35,40 +36,65 @@ _LEFT_OUT = ("__future__", "flownb.parameters.readings")
 _DEFAULTS = "# Defaults of what was not given."
 
 
-def held_back(flow: Flow) -> frozenset[str]:
-    """Return the names of the parameters whose defaults are made behind the values of a run."""
-    if flow.notebook is not None:
-        return frozenset()
-    names = derived(flow) | judged(flow)
-    return frozenset(p.name for p in flow.parameters if p.name in names and not p.required)
+class Settling:
+    """What settles the parameters of one flow."""
 
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._context = context_of_flow(flow)
+        self._kinds = {p.name: type_of(p, self._context) for p in flow.parameters if p.annotation}
 
-def judged(flow: Flow) -> frozenset[str]:
-    """Return the names of the parameters that the run's own process judges."""
-    context = context_of_flow(flow)
-    return frozenset(p.name for p in flow.parameters if p.annotation and is_open(type_of(p, context)))
+    @cached_property
+    def judged(self) -> frozenset[str]:
+        """The names of the parameters that the run's own process judges."""
+        return frozenset(name for name, kind in self._kinds.items() if is_open(kind))
 
+    @cached_property
+    def held(self) -> frozenset[str]:
+        """The names of the parameters whose defaults are made behind the values of a run."""
+        if self._flow.notebook is not None:
+            return frozenset()
+        names = derived(self._flow) | self.judged
+        return frozenset(p.name for p in self._flow.parameters if p.name in names and not p.required)
 
-def settling_source(flow: Flow) -> str:
-    """Return the source of the cell behind the parameters' cell of a document; empty where it needs none.
+    @property
+    def source(self) -> str:
+        """The cell behind the parameters' cell of a document; empty where it needs none.
 
-    It costs nothing where the values are of types that were judged before the run.
-    """
-    held, coercion = held_back(flow), coercion_source(flow)
-    lines = [*([coercion] if coercion else ()), *_judging_lines(flow, judged(flow))]
-    lines += [_DEFAULTS] if held else []
-    for parameter in flow.parameters:
-        if parameter.name in held:
-            lines += [f"if {parameter.name} is {HELD}:", f"    {parameter.name} = {parameter.default}"]
-    return "\n".join(lines)
+        It costs nothing where the values are of types that were judged before the run.
+        """
+        coercion = coercion_source(self._flow, self._context)
+        lines = [*([coercion] if coercion else ()), *self._judging(self.judged)]
+        lines += [_DEFAULTS] if self.held else []
+        for parameter in self._flow.parameters:
+            if parameter.name in self.held:
+                lines += [f"if {parameter.name} is {HELD}:", f"    {parameter.name} = {parameter.default}"]
+        return "\n".join(lines)
 
+    def source_given(self, given: Collection[str]) -> str:
+        """Return the same for a notebook that was taken whole, behind the values of a run; empty for none."""
+        *above, cell = declaring_cells(self._flow)
+        return "\n".join([*self._judging(self.judged.intersection(given)), *replayed(cell, given, above)])
 
-def settling_given(flow: Flow, given: Collection[str]) -> str:
-    """Return the same for a notebook that was taken whole, behind the values of a run; empty for none."""
-    if flow.notebook is None or not given:
-        return ""
-    *above, cell = declaring_cells(flow)
-    return "\n".join([*_judging_lines(flow, judged(flow).intersection(given)), *replayed(cell, given, above)])
+    def _judging(self, names: Collection[str]) -> list[str]:
+        if not names:
+            return []
+        python = '__import__("builtins")'  # whose names the flow may have bound to something else
+        return [
+            _JUDGED,
+            "__flownb__ = {}",
+            f'{python}.exec(r"""{_judge()}""", __flownb__)',
+            f'__flownb__["judge"]({self._flow.name!r}, {{',
+            *(self._entry(p) for p in self._flow.parameters if p.name in names),
+            f"}}, {python}.globals())",
+            "del __flownb__",
+        ]
+
+    def _entry(self, parameter: Parameter) -> str:
+        kind, hidden = self._kinds[parameter.name], is_secret(parameter.annotation, self._context)
+        written = type_source(parameter.annotation)
+        called = written if isinstance(kind, Unknown) else " ".join(expected(kind).split())
+        return f"    {parameter.name!r}: (lambda: {written}, {called!r}, {hidden}),"
 
 
 def with_held(parameters: tuple[Parameter, ...], source: str) -> tuple[Parameter, ...]:
@@ -93,29 +119,6 @@ def _held_defaults(source: str) -> list[tuple[str, str]]:
                 equals = source.index("=", span(source, target)[1])
                 found.append((name, tidy(source[equals + 1 : span(source, statement)[1]])))
     return found
-
-
-def _judging_lines(flow: Flow, names: Collection[str]) -> list[str]:
-    if not names:
-        return []
-    context = context_of_flow(flow)
-    entries = []
-    for parameter in flow.parameters:
-        if parameter.name in names:
-            kind, hidden = type_of(parameter, context), is_secret(parameter.annotation, context)
-            written = type_source(parameter.annotation)
-            called = written if isinstance(kind, Unknown) else " ".join(expected(kind).split())
-            entries.append(f"    {parameter.name!r}: (lambda: {written}, {called!r}, {hidden}),")
-    python = '__import__("builtins")'  # whose names the flow may have bound to something else
-    return [
-        _JUDGED,
-        "__flownb__ = {}",
-        f'{python}.exec(r"""{_judge()}""", __flownb__)',
-        f'__flownb__["judge"]({flow.name!r}, {{',
-        *entries,
-        f"}}, {python}.globals())",
-        "del __flownb__",
-    ]
 
 
 @functools.cache

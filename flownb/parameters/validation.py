@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import unicodedata
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from flownb.parameters.context import context_of_flow
 from flownb.parameters.description import expected, type_of, type_text
 from flownb.parameters.judging import message, shown, told
 from flownb.parameters.lines import written_type
+from flownb.parameters.recorded import read_value
 from flownb.parameters.secret import is_secret
 from flownb.parameters.types import (
     Anything,
@@ -99,7 +102,7 @@ class Validator:
         if is_blind(kind):
             return plain(value)
         try:
-            return self._check(kind, read(value, kind, self._check))
+            return self._read(kind, value)
         except ParameterError as error:
             raise _WrongError(f"the type `{parameter.annotation}` of `{parameter.name}` {error}") from error
         except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
@@ -110,11 +113,24 @@ class Validator:
                 f"`{parameter.name}` takes {expected(kind)}; it was given {came}{detail}"
             ) from error
 
+    def _read(self, kind: Type, value: Any) -> Any:
+        try:
+            return self._check(kind, read(value, kind, self._check))
+        except ValueError:
+            if isinstance(value, Text) and value.rstrip()[-1:] in (")", "]", "}") and "(" in value:
+                with suppress(ValueError):  # as Python writes it: `date(1990, 1, 1)`
+                    return self._check(kind, read_value(value))
+            raise
+
     def _hides(self, parameter: Parameter) -> str:
-        """Return the parameter that has the name of something in a parameter's type; empty for none."""
+        """Return the parameter that has the name of something else in a parameter's type; empty for none.
+
+        A type may well be written with another parameter: `Field(ge=start)`.
+        """
         tree = written_type(parameter.annotation)
         words = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)] if tree else []
-        return next((word for word in words if word in self._parameters), "")
+        others = {*self._context.names, *vars(builtins), parameter.name}
+        return next((word for word in words if word in self._parameters and word in others), "")
 
     def _check(self, kind: Type, value: Any) -> Any:
         if isinstance(kind, Open):
