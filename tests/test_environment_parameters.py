@@ -292,8 +292,10 @@ def test_plain_papermill_derives_and_judges_too(job: Path) -> None:
 
 PLAIN = (
     "import math",
-    "from datetime import date, timedelta\n"
-    "since: date = date(2020, 1, 1)\nuntil = since + timedelta(7)\nn = 2",
+    (
+        "from datetime import date, timedelta\n"
+        "since: date = date(2020, 1, 1)\nuntil = since + timedelta(7)\nn = 2"
+    ),
     "print(since, until, math.floor(n))",
 )
 

@@ -412,7 +412,7 @@ def test_a_kernel_without_pydantic_is_told_what_to_install(monkeypatch: pytest.M
         "v: Color", imports="from enum import Enum\n", definitions='Color = Enum("Color", "RED")\n'
     )
     monkeypatch.setitem(sys.modules, "pydantic", None)
-    with pytest.raises(Exception, match="install pydantic where the flow runs"):
+    with pytest.raises(Exception, match="install pydantic 2 where the flow runs"):
         executed(flow, {"v": "RED"}, text=True)
 
 

@@ -15,23 +15,16 @@ if TYPE_CHECKING:
     from flownb.names import Names
 
 
-def check_defaults(parameters: Iterable[Parameter]) -> None:
+def check_defaults(parameters: Sequence[Parameter]) -> None:
     """Refuse a default that reads a parameter which is only bound below it (`ParameterError`)."""
-    below = {parameter.name: None for parameter in parameters}
-    for parameter in parameters:
+    for at, parameter in enumerate(parameters):
         names = _names(parameter.default or "")
-        early = names.reads_first.intersection(below) if names is not None else ()
-        for name in below:
-            if name in early:
+        for later in parameters[at + 1 :]:
+            if names is not None and later.name in names.reads_first:
                 raise ParameterError(
-                    f"the default of the parameter `{parameter.name}` reads "
-                    + (
-                        "itself; give the parameter a name of its own"
-                        if name == parameter.name
-                        else f"`{name}`, which is declared below it; declare `{name}` first"
-                    )
+                    f"the default of the parameter `{parameter.name}` reads `{later.name}`, which is "
+                    f"declared below it; declare `{later.name}` first"
                 )
-        del below[parameter.name]
 
 
 def derived(flow: Flow) -> frozenset[str]:

@@ -77,7 +77,7 @@ def _judged(
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, ImportError) and error.name == "pydantic":
-            reason += "; install pydantic where the flow runs"
+            reason += "; install pydantic 2 where the flow runs"
         raise _UncheckedError(reason) from error
     text = isinstance(value, str) and not exact
     ways = readings(value, enums) if text else inside(value, enums, text=not exact)
