@@ -9,7 +9,7 @@ from flownb.errors import ParameterError
 from flownb.names import find_names, statement_names, to_python
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from flownb.flow import Carried, Flow, Parameter
     from flownb.names import Names
@@ -35,9 +35,26 @@ def derived(flow: Flow) -> frozenset[str]:
     names = {parameter.name for parameter in flow.parameters}
     if len(names) < 2:
         return frozenset()
-    reads = {p.name: found.reads for p in flow.parameters if (found := _names(p.default or "")) is not None}
-    through = _late_reads(flow.closure) if any(found - names for found in reads.values()) else {}
-    return frozenset(name for name, found in reads.items() if _reached(found, through) & (names - {name}))
+    carried = {
+        name: entry
+        for entry in flow.closure
+        if entry.how in ("definition", "statements")
+        for name in entry.bound
+    }
+    found = {p.name: read.reads for p in flow.parameters if (read := _names(p.default or "")) is not None}
+    return frozenset(name for name, reads in found.items() if _reached(reads, carried) & (names - {name}))
+
+
+def _reached(reads: frozenset[str], carried: Mapping[str, Carried]) -> set[str]:
+    """Return the names that are read, also when what is carried under them is called."""
+    reached, waiting, seen = set(reads), set(reads), set[str]()
+    while waiting := (waiting & carried.keys()) - seen:
+        seen |= waiting
+        for entry in {id(carried[name]): carried[name] for name in waiting}.values():
+            for _, names in _statements(entry.source):
+                reached |= names.reads - names.reads_first
+                waiting |= names.reads
+    return reached
 
 
 def replayed(cell: str, given: Collection[str], above: Iterable[str] = ()) -> list[str]:
@@ -89,30 +106,3 @@ def _names(expression: str) -> Names | None:
         return find_names(f"_ = (\n{expression}\n)") if expression.strip() else None
     except (SyntaxError, ValueError, RecursionError):
         return None
-
-
-def _late_reads(closure: Sequence[Carried]) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-    """Return for each carried name what it leads to, and what of that is read when it is called."""
-    found: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-    for entry in closure:
-        if entry.how in ("definition", "statements"):
-            reads, late = frozenset[str](), frozenset[str]()
-            for _, names in _statements(entry.source):
-                reads, late = reads | names.reads, late | (names.reads - names.reads_first)
-            found.update(dict.fromkeys(entry.bound, (reads, late)))
-    return found
-
-
-def _reached(
-    names: frozenset[str], through: dict[str, tuple[frozenset[str], frozenset[str]]]
-) -> frozenset[str]:
-    """Return the names that some names lead to, themselves among them."""
-    reached, waiting = set(names), set(names)
-    seen: set[str] = set()
-    while waiting := (waiting & set(through)) - seen:
-        seen |= waiting
-        for name in tuple(waiting):
-            reads, late = through[name]
-            reached |= late
-            waiting |= reads
-    return frozenset(reached)
