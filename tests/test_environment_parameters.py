@@ -163,6 +163,17 @@ def test_a_steps_own_error_of_that_name_is_the_steps(project: Path) -> None:
 
 
 @pytest.mark.kernel
+def test_a_default_that_cannot_be_made_is_told_with_its_line(job: Path) -> None:
+    run = LocalEnvironment().execute(NotebookStorage(job), "job", {"start": "9999-12-30"})
+    assert run.error is not None
+    assert (run.error.kind, run.error.step, run.error.line) == ("OverflowError", "", None)
+    with pytest.raises(
+        RunFailed, match=r"OverflowError: date value out of range\n    end = start \+ timedelta\(7\)"
+    ):
+        run.raise_for_state()
+
+
+@pytest.mark.kernel
 def test_the_command_line_tells_it_in_one_line_with_the_status_of_a_mistake(job: Path) -> None:
     done = call("run", job, "-p", "n=1000", "-p", "color=BLUE")
     assert done.exit_code == 2

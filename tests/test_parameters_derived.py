@@ -72,6 +72,12 @@ def test_a_default_that_reads_no_parameter_stays_where_it_is_declared(default: s
     assert parameters["source"] == f"a: int = 1\nb: Any = {default}"
 
 
+def test_a_function_that_is_changed_later_is_still_known() -> None:
+    definitions = "def after():\n    return start + timedelta(1)\nafter.unit = 'day'\n"
+    flow = running("start: date = date(2026, 1, 1)\nend: date = after()", definitions=definitions)
+    assert flow.run(start="2020-01-01")["result"]["end"] == dt.date(2020, 1, 2)
+
+
 def test_the_document_reads_and_holds_the_default_behind_the_values() -> None:
     sources = {cell["id"]: cell["source"] for cell in to_dict(running(WEEK + "  # the last day"))["cells"]}
     assert sources["parameters"] == (

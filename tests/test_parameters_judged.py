@@ -242,6 +242,14 @@ def test_instances_of_the_notebooks_classes_are_given_as_the_flows(
     assert repr(flow.run(v=value)["result"]["v"]) == repr(value)
 
 
+def test_a_class_that_is_changed_later_is_still_the_flows(own: dict[str, Any]) -> None:
+    definitions = DEFINED + "Config.label = 'x'\nMode.label = 'y'\nConfig.model_rebuild()\n"
+    flow = running("v: Config\nm: Mode = Mode.R", imports=IMPORTED, definitions=definitions)
+    scope = executed(flow, {"v": own["Config"](n=1)})
+    assert scope["v"] == scope["Config"](n=1)
+    assert executed(flow, {"v": {"n": 1}, "m": "R|W"})["m"].value == 3
+
+
 def test_an_instance_that_no_constructor_makes_runs_in_this_process_only(own: dict[str, Any]) -> None:
     flow, value = notebook("v: Plain | None = None"), own["Plain"](5)
     assert flow.run(v=value)["result"]["v"] is value

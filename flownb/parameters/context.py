@@ -38,6 +38,8 @@ class Imported:
 class Opaque:
     """A name that is bound, to something that source text alone does not tell."""
 
+    changed: bool = False  #: bound elsewhere, and changed in place
+
 
 Meaning = Imported | Opaque | ast.expr | ast.ClassDef
 
@@ -79,9 +81,13 @@ def context_of_flow(flow: Flow) -> Context:
     for entry in flow.closure:
         # what a later step carries for itself is not there yet
         bound = {name for name in entry.bound if not entry.step or name not in names}
-        names.update(dict.fromkeys(bound, Opaque()))
-        if _readable(entry) and wanted & bound:
-            names.update((n, m) for n, m in _meanings(statements(entry.source)) if n in bound)
+        if not _readable(entry) or not wanted & bound:
+            names.update(dict.fromkeys(bound, Opaque()))
+            continue
+        for name, meaning in _meanings(statements(entry.source)):
+            kept = isinstance(names.get(name), Imported) and meaning == Opaque(changed=True)
+            if name in bound and not kept:  # a module stays what it is, whatever is set in it
+                names[name] = meaning
     return Context(names)
 
 
@@ -92,19 +98,26 @@ def bindings(flow: Flow) -> dict[str, str]:
     `{"__main__.Color": "Color"}` for a class of the notebook that a declaration mentions. Names that mean
     two things (bound twice, or also a parameter) are left out.
     """
-    counts = Counter(name for entry in flow.closure for name in entry.bound)
-    taken = {parameter.name for parameter in flow.parameters} | {name for name in counts if counts[name] > 1}
+    taken = {parameter.name for parameter in flow.parameters}
     wanted = _mentioned(flow)
     found: dict[str, str] = {}
-    for source in (
-        *(e.source for e in flow.closure if not e.step and _readable(e) and _at_hand(e, wanted)),
-        declaring_cells(flow)[-1],
-    ):
-        for name, meaning in _meanings(statements(source)):
-            path = meaning.path if isinstance(meaning, Imported) else f"__main__.{name}"
-            if name not in taken and isinstance(meaning, Imported | ast.ClassDef | ast.Call):
-                found.setdefault(path, name)
-    return found
+    times: Counter[str] = Counter()
+    for entry in flow.closure:
+        if entry.step or not _readable(entry) or not _at_hand(entry, wanted):
+            times.update(entry.bound)
+            continue
+        for name, meaning in _meanings(statements(entry.source)):
+            times[name] += meaning != Opaque(changed=True)
+            _put(found, name, meaning)
+    for name, meaning in _meanings(statements(declaring_cells(flow)[-1])):
+        _put(found, name, meaning)
+    return {path: name for path, name in found.items() if name not in taken and times[name] < 2}
+
+
+def _put(found: dict[str, str], name: str, meaning: Meaning) -> None:
+    path = meaning.path if isinstance(meaning, Imported) else f"__main__.{name}"
+    if isinstance(meaning, Imported | ast.ClassDef | ast.Call):
+        found.setdefault(path, name)
 
 
 def declaring_cells(flow: Flow) -> list[str]:
@@ -133,16 +146,15 @@ def _mentioned(flow: Flow) -> set[str]:
     """Return the words in the flow's declarations, and in the definitions that those words lead to."""
     found: set[str] = set()
     waiting = {word for p in flow.parameters for word in _WORD.findall(f"{p.annotation} {p.default or ''}")}
-    sources = {
-        name: entry.source
-        for entry in flow.closure
-        if _readable(entry) and entry.how not in {"import", "module"}
-        for name in entry.bound
-    }
+    sources: dict[str, list[str]] = {}
+    for entry in flow.closure:
+        if _readable(entry) and entry.how not in {"import", "module"}:
+            for name in entry.bound:
+                sources.setdefault(name, []).append(entry.source)
     while waiting:
         found |= waiting
-        words = (_WORD.findall(sources[name]) for name in waiting if name in sources)
-        waiting = {word for group in words for word in group} - found
+        texts = {text for name in waiting for text in sources.get(name, ())}
+        waiting = {word for text in texts for word in _WORD.findall(text)} - found
     return found
 
 
@@ -191,7 +203,9 @@ def _opaque(statement: ast.stmt) -> Iterator[tuple[str, Meaning]]:
     from flownb.names import find_names
 
     names = find_names(statement)
-    yield from ((name, Opaque()) for name in sorted(names.binds | names.mutates | names.deletes))
+    bound = names.binds | names.deletes
+    for name in sorted(bound | names.mutates):
+        yield name, Opaque(changed=name not in bound)
 
 
 def _imported_from(module: str, names: Iterable[ast.alias], level: int) -> Iterator[tuple[str, Meaning]]:

@@ -11,7 +11,7 @@ from flownb.names import find_names, statement_names, to_python
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from flownb.flow import Carried, Flow, Parameter
+    from flownb.flow import Flow, Parameter
     from flownb.names import Names
 
 
@@ -35,23 +35,26 @@ def derived(flow: Flow) -> frozenset[str]:
     names = {parameter.name for parameter in flow.parameters}
     if len(names) < 2:
         return frozenset()
-    carried = {
-        name: entry
-        for entry in flow.closure
-        if entry.how in ("definition", "statements")
-        for name in entry.bound
-    }
+    carried: dict[str, list[str]] = {}
+    for entry in flow.closure:
+        if entry.how not in _TELL_NOTHING:
+            for name in entry.bound:
+                carried.setdefault(name, []).append(entry.source)
     found = {p.name: read.reads for p in flow.parameters if (read := _names(p.default or "")) is not None}
     return frozenset(name for name, reads in found.items() if _reached(reads, carried) & (names - {name}))
 
 
-def _reached(reads: frozenset[str], carried: Mapping[str, Carried]) -> set[str]:
+#: ways of carrying things that read no parameter
+_TELL_NOTHING = frozenset({"import", "module", "literal", "pickle", "frozen"})
+
+
+def _reached(reads: frozenset[str], carried: Mapping[str, Sequence[str]]) -> set[str]:
     """Return the names that are read, also when what is carried under them is called."""
     reached, waiting, seen = set(reads), set(reads), set[str]()
     while waiting := (waiting & carried.keys()) - seen:
         seen |= waiting
-        for entry in {id(carried[name]): carried[name] for name in waiting}.values():
-            for _, names in _statements(entry.source):
+        for source in {source for name in waiting for source in carried[name]}:
+            for _, names in _statements(source):
                 reached |= names.reads - names.reads_first
                 waiting |= names.reads
     return reached

@@ -164,9 +164,9 @@ def _of_the_notebook(error: Exception) -> bool:
     problems = error.errors(include_url=False) if isinstance(error, pydantic.ValidationError) else []
     known = set()
     for each in problems:
-        context, cls = each.get("ctx", {}), type(each["input"])
-        wanted = context.get("class_name") or context.get("class")
-        if cls.__module__ == "__main__" and wanted == cls.__qualname__:
+        context, bases = each.get("ctx", {}), type(each["input"]).__mro__
+        wanted = ("__main__", context.get("class_name") or context.get("class"))
+        if wanted in [(base.__module__, base.__qualname__) for base in bases]:
             known.add(id(each["input"]))
     return bool(known) and all(id(each["input"]) in known for each in problems)
 
