@@ -63,6 +63,10 @@ DESCRIBED = [
     ("Annotated[int, Field(description='x')]", "whole number"),
     ("Annotated[date, Field(ge=date(2020, 1, 1))]", "date ≥ 2020-01-01"),
     ("Annotated[int, Field(ge=0), Field(le=2 * 5)]", "whole number ≥ 0 and ≤ 2 * 5"),
+    (
+        "Annotated[int, Field(ge=0), Field(gt=f()), Ge(f()), Field(le=5)]",
+        "whole number > f() and ≥ f() and ≤ 5",
+    ),
     ("Annotated[int, Ge(0), Field(le=LIMIT)]", "whole number ≥ 0 and ≤ 10"),
     ("PositiveInt", "whole number > 0"),
     ("conint(ge=0, le=5)", "whole number ≥ 0 and ≤ 5"),
@@ -386,7 +390,7 @@ class Loud(Enum):
         *(
             annotation
             for annotation, _ in DESCRIBED[:47]
-            if "print" not in annotation and "*" not in annotation
+            if not any(word in annotation for word in ("print", "*", "f()"))
         ),
         "Annotated[int, Field(description=f(), default=f(), le=5)]",
         "Annotated[int, Field(le=None)]",

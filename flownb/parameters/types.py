@@ -99,7 +99,6 @@ class Open:
 Type = Plain | Anything | Unknown | Choice | Members | OneOf | Many | Bounded | Open
 
 NOTHING = Plain("builtins.None")
-TEXT = Plain("builtins.str")
 ANYTHING = Anything()
 
 
@@ -327,6 +326,8 @@ class _Resolver:
                 left.append((name, ast.unparse(node)))
             elif value is not None:  # which is no limit
                 limits.append((name, value))
+        if isinstance(kind, Open) and not kind.blind:
+            left, kind = [*kind.limits, *left], kind.inner
         if isinstance(kind, Bounded):
             computed = dict(left)  # which hold in the place of those that are written before them
             before = [limit for limit in kind.limits if limit[0] not in computed]
