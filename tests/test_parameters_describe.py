@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import enum
 import time
@@ -13,7 +14,7 @@ from parameter_flows import DEFINITIONS, IMPORTS, flow_of
 
 from flownb.errors import ParameterError
 from flownb.flow import Flow, Parameter
-from flownb.parameters import coercion_source, context_of, describe, is_secret, render, validate
+from flownb.parameters import Settling, coercion_source, context_of, describe, is_secret, render, validate
 from flownb.parameters.types import Bounded, Members, Open, Plain, Unknown, is_open, resolve
 
 if TYPE_CHECKING:
@@ -284,6 +285,9 @@ def test_hostile_annotations_and_defaults_never_run(tmp_path: Path) -> None:
             flow = Flow("f", (parameter,), closure=flow_of("x: int").closure)
             assert describe(flow)[0].name == "x"
             coercion_source(flow)
+            settled = Settling(flow).source
+            if "\x00" not in settled and "await" not in settled and "yield" not in settled:
+                ast.parse(settled)
             for value, text in (("1", True), (1, False)):
                 with suppress(ParameterError):
                     validate(flow, {"x": value}, text=text)

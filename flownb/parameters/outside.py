@@ -13,7 +13,7 @@ from flownb.parameters import known
 from flownb.parameters.context import context_of_flow
 from flownb.parameters.description import type_of
 from flownb.parameters.expressions import imported
-from flownb.parameters.lines import parse_expression, written_type
+from flownb.parameters.lines import parse, parse_expression, written_type
 from flownb.parameters.types import (
     NOTHING,
     Bounded,
@@ -110,8 +110,10 @@ def type_source(annotation: str) -> str:
     tree = written_type(annotation)
     if tree is None:
         return repr(annotation)
+    alone = parse(annotation)  # not a text, nor of several lines or statements
+    plain = alone is not None and len(alone.body) == 1 and not {"\n", "#"} & set(annotation)
     quoted = isinstance(parse_expression(annotation), ast.Constant)
-    return ast.unparse(tree) if quoted or "\n" in annotation else annotation
+    return annotation if plain and not quoted else ast.unparse(tree)
 
 
 def _spelled(kind: Type) -> str | None:
