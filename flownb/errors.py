@@ -93,5 +93,14 @@ class RunFailed(FlownbError):
     exit_code = 1
 
 
+class ParametersRefused(RunFailed, ParameterError):
+    """A run ended before its first step, as a given parameter is not what was declared."""
+
+    exit_code = 2
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{ParameterError.__name__}: {self}"]  # it is the same mistake as one found before a run
+
+
 class MissingExtra(FlownbError):
     """A library that an optional feature needs is not installed; the message names the extra."""

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from flownb.document import import_nbformat
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 import_nbformat()  # seconds quicker than what the tests would import, in each of the processes that run them
+
+settings.register_profile("flownb", deadline=None)  # a machine that is busy with something else is no failure
+settings.load_profile("flownb")
 
 #: what a front end, a shell or a developer sets, and no test may depend on
 _STRIPPED = (

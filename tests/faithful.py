@@ -121,6 +121,7 @@ def fresh(notebook: Notebook, *, write: bool = False) -> Iterator[None]:
         stamp = Path(name).stat().st_mtime + 10 * len(list(Path(name).parent.glob("__pycache__/*")))
         os.utime(name, (stamp, stamp))
     path, main, environ = list(sys.path), sys.modules["__main__"], dict(os.environ)
+    limit = sys.getrecursionlimit()
     gc.freeze()  # a shell collects garbage when it ends, which takes long beside pandas and matplotlib
     _forget_modules(notebook.files)
     if "" not in sys.path:
@@ -129,6 +130,7 @@ def fresh(notebook: Notebook, *, write: bool = False) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
+        sys.setrecursionlimit(limit)
         os.environ.clear()
         os.environ.update(environ)
         sys.modules["__main__"] = main

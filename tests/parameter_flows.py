@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
-from flownb.flow import Carried, Flow, How, Parameter
-from flownb.parameters import split_leading
+from flownb.flow import Carried, Flow, How, Parameter, Step
+from flownb.names import find_names
+from flownb.parameters import split_leading, validate
 
 IMPORTS = """\
 import collections, datetime, decimal, fractions, ipaddress, pathlib, re, typing, uuid
@@ -73,8 +77,10 @@ def entries(source: str) -> tuple[Carried, ...]:
             case ast.Assign(targets=[ast.Name(id=name)]):
                 binds, how = (name,), "statements"
             case _:
-                raise ValueError(text)
-        found.append(Carried(binds[0], how, text, binds=binds))
+                names = find_names(node)
+                binds, how = tuple(sorted(names.binds | names.mutates)), "statements"
+        reads = tuple(sorted(find_names(node).reads))
+        found.append(Carried(binds[0], how, text, binds=binds, reads=reads))
     return tuple(found)
 
 
@@ -87,6 +93,32 @@ def flow_of(
 ) -> Flow:
     """A flow whose parameters are what the cell declares."""
     return Flow(name, split_leading(cell).parameters, closure=entries(imports + definitions))
+
+
+def executed(flow: Flow, given: dict[str, Any], *, text: bool = False) -> dict[str, Any]:
+    """What the cells of a run's notebook bind, executed one after the other as a kernel does it."""
+    from flownb.environments.plan import Plan
+
+    plan = Plan(flow, validate(flow, given, text=text))
+    main, before = ModuleType("__main__"), sys.modules["__main__"]
+    sys.modules["__main__"] = main
+    try:
+        for cell in plan.notebook.cells:
+            if cell.cell_type == "code":
+                code = compile(cell.source, cell.get("id", "cell"), "exec", dont_inherit=True)
+                exec(code, main.__dict__)
+            if cell.id == "injected-parameters":
+                exec(plan.secrets.source, main.__dict__)
+    finally:
+        sys.modules["__main__"] = before
+    return main.__dict__
+
+
+def running(cell: str, *, imports: str = IMPORTS, definitions: str = DEFINITIONS) -> Flow:
+    """A flow whose result is the dict of the parameters that the cell declares."""
+    flow = flow_of(cell, imports=imports, definitions=definitions)
+    result = "{" + ", ".join(f"{p.name!r}: {p.name}" for p in flow.parameters) + "}"
+    return replace(flow, steps=(Step("show", result, result=True),))
 
 
 def flow_with(*parameters: Parameter, **more: Any) -> Flow:

@@ -113,7 +113,7 @@ def test_a_failed_run_is_told_as_json(project: Path, hook: Hook) -> None:
         "flow": "Umsätze 売上",
         "run": run.id,
         "state": "Failed",
-        "parameters": {"since": "date(1990, 1, 1)", "token": "***"},
+        "parameters": {"since": "1990-01-01", "token": "***"},
         "error": {
             "kind": "ValueError",
             "message": "no such month: 13",

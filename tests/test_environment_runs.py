@@ -79,7 +79,7 @@ def test_a_run_is_recorded_with_its_steps_outputs_and_files(project: Path) -> No
         "total": 10,
         "result": 11,
     }
-    assert (run.parameters, run.labels, run.asked_by) == ({"n": "5"}, ["night"], "notebook")
+    assert (run.parameters, run.labels, run.asked_by) == ({"n": 5}, ["night"], "notebook")
     assert run.location == f"sales@{SALES.version}"
     assert exits == [("Pending", []), ("Success", ["Success", "Success"])]
     assert seen[0] == ("Pending", ["Pending", "Pending"])
@@ -261,7 +261,7 @@ def test_secrets_are_in_no_file_of_the_run(project: Path) -> None:
     assert run.state is State.FAILED
     assert run.error is not None
     assert run.error.message == "no access with ***"
-    assert run.parameters == {"token": "***", "plain": "'x'"}
+    assert run.parameters == {"token": "***", "plain": "x"}
     assert run.logs.count("***") >= 3
     # the callback, which holds the value in its own code, is kept by value in the run's record
     files = [path for path in (project / ".flownb").rglob("*") if path.is_file()]

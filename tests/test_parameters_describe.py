@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import enum
 import time
@@ -13,8 +14,8 @@ from parameter_flows import DEFINITIONS, IMPORTS, flow_of
 
 from flownb.errors import ParameterError
 from flownb.flow import Flow, Parameter
-from flownb.parameters import coercion_source, context_of, describe, is_secret, render, validate
-from flownb.parameters.types import Bounded, Members, Unknown, resolve
+from flownb.parameters import Settling, coercion_source, context_of, describe, is_secret, render, validate
+from flownb.parameters.types import Bounded, Members, Open, Plain, Unknown, is_open, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,12 @@ DESCRIBED = [
     ("Annotated[int, 'a note', print]", "whole number"),
     ("Annotated[int, Field(description='x')]", "whole number"),
     ("Annotated[date, Field(ge=date(2020, 1, 1))]", "date ≥ 2020-01-01"),
+    ("Annotated[int, Field(ge=0), Field(le=2 * 5)]", "whole number ≥ 0 and ≤ 2 * 5"),
+    (
+        "Annotated[int, Field(ge=0), Field(gt=f()), Ge(f()), Field(le=5)]",
+        "whole number > f() and ≥ f() and ≤ 5",
+    ),
+    ("Annotated[int, Ge(0), Field(le=LIMIT)]", "whole number ≥ 0 and ≤ 10"),
     ("PositiveInt", "whole number > 0"),
     ("conint(ge=0, le=5)", "whole number ≥ 0 and ≤ 5"),
     ("conlist(int, min_length=1)", "list of whole number at least 1 long"),
@@ -278,6 +285,9 @@ def test_hostile_annotations_and_defaults_never_run(tmp_path: Path) -> None:
             flow = Flow("f", (parameter,), closure=flow_of("x: int").closure)
             assert describe(flow)[0].name == "x"
             coercion_source(flow)
+            settled = Settling(flow).source
+            if "\x00" not in settled and "await" not in settled and "yield" not in settled:
+                ast.parse(settled)
             for value, text in (("1", True), (1, False)):
                 with suppress(ParameterError):
                     validate(flow, {"x": value}, text=text)
@@ -328,7 +338,73 @@ def test_pydantics_import_string_is_not_among_the_types() -> None:
     assert validate(flow, {"x": "os.system"}, text=True) == {"x": "os.system"}
 
 
-def test_a_constraint_that_is_not_a_literal_is_left_out() -> None:
+OPEN = [
+    "Annotated[int, Field(ge=f(), le=5)]",
+    "Annotated[int, Field(le=2 * 5)]",
+    "Annotated[int, Field(le=CHANGED)]",
+    "Annotated[int, Field(le=MAYBE)]",
+    "Annotated[int, Field(le=LOOPED)]",
+    "Annotated[int, Field(le=HIGH)]",
+    "Annotated[int, Field(**limits)]",
+    "Annotated[int, Field(discriminator='kind')]",
+    "Annotated[int, print]",
+    "Annotated[int, Field]",
+    "Annotated[int, Ge(LIMIT, 5)]",
+    "Annotated[int, pydantic.AfterValidator(print)]",
+    "Annotated[int, pydantic.BeforeValidator(print)]",
+    "conint(ge=f())",
+    "conlist(Point, max_length=2)",
+    "conint(5)",
+    "list[Point]",
+    "Point | None",
+    "dict[str, Point]",
+    "tuple[Point, ...]",
+    "Literal[*OPTIONS]",
+    "Literal[f()]",
+    "list[int, str]",
+    "dict[int]",
+    "re.Pattern[str]",
+    "pydantic.Json[list[int]]",
+    "pydantic.FilePath",
+    "Loud",
+]
+
+
+@pytest.mark.parametrize("annotation", OPEN)
+def test_nothing_that_is_declared_is_dropped(annotation: str) -> None:
+    changing = """
+CHANGED = 5
+CHANGED += 1
+MAYBE = 5
+if CHANGED:
+    MAYBE = 7
+for LOOPED in (1, 2):
+    pass
+LOW, HIGH = 1, 5
+class Loud(Enum):
+    A = 1
+    def _missing_(cls, value): ...
+"""
+    assert is_open(resolve(annotation, context_of(IMPORTS + DEFINITIONS + changing)))
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *(
+            annotation
+            for annotation, _ in DESCRIBED[:47]
+            if not any(word in annotation for word in ("print", "*", "f()"))
+        ),
+        "Annotated[int, Field(description=f(), default=f(), le=5)]",
+        "Annotated[int, Field(le=None)]",
+        "Annotated[int, 'a note', 5]",
+    ],
+)
+def test_what_is_understood_whole_is_judged_before_a_run(annotation: str) -> None:
+    assert not is_open(resolve(annotation, context_of(IMPORTS + DEFINITIONS)))
+
+
+def test_what_is_understood_of_limits_is_kept() -> None:
     kind = resolve("Annotated[int, Field(ge=f(), le=5)]", context_of(IMPORTS))
-    assert isinstance(kind, Bounded)
-    assert kind.limits == (("le", 5),)
+    assert kind == Open(Bounded(Plain("builtins.int"), (("le", 5),)), (("ge", "f()"),))

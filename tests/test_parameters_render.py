@@ -28,10 +28,10 @@ from flownb.flow import Carried, Flow, Parameter
 from flownb.parameters import (
     Secret,
     bindings,
-    names_by_source,
     render,
     render_assignments,
     render_secrets,
+    retold,
     validate,
 )
 
@@ -399,7 +399,8 @@ def test_members_of_the_notebooks_classes_mean_the_notebooks_own_class() -> None
     assert namespace["color"] is namespace["Color"].RED
     assert namespace["size"][1] is namespace["Size"].SMALL
     assert namespace["access"] is namespace["Access"].BOTH
-    assert names_by_source(flow) == {"color", "size", "access", "kind"}
+    found = retold(validate(flow, {**given_values, "n": "1", "region": "EU"}, text=True), flow)
+    assert found == "\n".join(source.splitlines()[:4])
 
 
 def test_a_parameter_that_takes_the_name_of_a_class_does_not_break_the_next_line() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ def test_a_run_tells_what_is_recorded(make: Made) -> None:
     (run.folder / "log.txt").write_bytes(b"hello \xff\n")
     assert (run.id, run.flow, run.state, run.seconds, run.error) == ("r1", "co2", State.SUCCESS, 3.0, None)
     assert (run.started, run.ended) == (START, START + timedelta(seconds=3))
-    assert run.parameters == {"since": "date(2026, 1, 1)"}
+    assert run.parameters == {"since": date(2026, 1, 1)}
     assert run.metrics == {"cpu_seconds": 1.0}
     assert (run.labels, run.location, run.asked_by) == (["big"], "co2@1", "python")
     assert [step.name for step in run.steps] == ["load"]
@@ -321,7 +321,7 @@ def test_many_runs_become_a_frame_with_parameters_and_plain_outputs(make: Made, 
     assert (row["n"], row["name"], row["since"], row["parameters.state"]) == (
         1,
         "EU",
-        "date(2026, 1, 1)",
+        date(2026, 1, 1),
         "x",
     )
     assert (row["outputs.score"], row["outputs.mean"]) == (0.5, 2.5)

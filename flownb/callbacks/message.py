@@ -18,11 +18,13 @@ _LONG = 1_500  # chats cut, or refuse, texts of more than 2,000 to 4,000 charact
 
 def facts(run: Run) -> dict[str, Any]:
     """Return what a webhook is told of a run, as JSON data; parameters as recorded: secrets are `***`."""
+    from flownb.parameters import json_value
+
     return {
         "flow": run.flow,
         "run": run.id,
         "state": str(run.state),
-        "parameters": {name: str(value) for name, value in run.parameters.items()},
+        "parameters": {name: json_value(value) for name, value in run.parameters.items()},
         "error": _error(run),
         "started": None if run.started is None else run.started.isoformat(),
         "ended": None if run.ended is None else run.ended.isoformat(),
@@ -61,6 +63,8 @@ def _error(run: Run) -> dict[str, Any] | None:
 
 
 def _words(told: Mapping[str, Any]) -> dict[str, str]:
+    from flownb.parameters import typed
+
     error = told["error"] or {}
     seconds = told["seconds"]
     return {
@@ -73,7 +77,7 @@ def _words(told: Mapping[str, Any]) -> dict[str, str]:
         "error": _sentence(error) if error else "",
         "step": str(error.get("step") or ""),
         "outputs": ", ".join(told["outputs"]),
-        "parameters": ", ".join(f"{name}={value}" for name, value in told["parameters"].items()),
+        "parameters": ", ".join(f"{name}={typed(value)}" for name, value in told["parameters"].items()),
     }
 
 

@@ -14,6 +14,7 @@ from flownb.errors import CaptureError
 from flownb.flow import Carried, Flow, Parameter
 from flownb.graph import order
 from flownb.names import PROVIDED, statement_names, to_python
+from flownb.parameters import check_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +38,8 @@ def assemble(name: str, steps: Sequence[Captured], history: History) -> Assemble
     """Return the flow that captured steps make, given in the order of the notebook.
 
     Raises `CaptureError`, naming the cells, for an output or a parameter that two steps have, for a cycle of
-    steps, and for a name that nothing brings.
+    steps, and for a name that nothing brings; `ParameterError` for a default that reads a parameter of a
+    later cell.
     """
     cells = [step.cell for step in steps]
     parameters = merged_parameters(name, cells)
@@ -83,7 +85,9 @@ def merged_parameters(name: str, cells: Iterable[Cell]) -> tuple[Parameter, ...]
                     f"the parameter `{parameter.name}` is declared differently in {cell_name(name, step)} "
                     f"and in {cell_name(name, cell.header.step)}; declare it in one of them, or in both alike"
                 )
-    return tuple(parameter for parameter, _ in merged.values())
+    parameters = tuple(parameter for parameter, _ in merged.values())
+    check_defaults(parameters)
+    return parameters
 
 
 def check_outputs(name: str, cells: Iterable[Cell]) -> None:

@@ -200,11 +200,23 @@ def _parameters_json(flow: Flow) -> list[dict[str, Any]]:
             "name": parameter.name,
             "type": parameter.annotation or None,
             "required": parameter.required,
-            "default": parameter.default,
+            "default": _default_json(parameter.default),
+            "default_source": parameter.default,
             "help": parameter.help,
         }
         for parameter in shown_parameters(flow)
     ]
+
+
+def _default_json(source: str | None) -> Any:
+    """Return the value that a default writes out, as JSON has it; None where it is computed."""
+    from flownb.parameters import json_value, read_value
+    from flownb.parameters.secret import HIDDEN
+
+    try:
+        return source if source in (None, HIDDEN) else json_value(read_value(source))
+    except ValueError:
+        return None
 
 
 def _run_json(run: Any) -> dict[str, Any] | None:

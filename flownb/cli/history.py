@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flownb.cli.completing import complete_output, complete_run
-from flownb.cli.printing import output_text, print_json, say, terminal_text
+from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
 
 _LOOK_EVERY = 0.2  # seconds
 _STATES = ("Pending", "Running", "Success", "Failed", "Cancelled", "Crashed")
@@ -39,7 +39,7 @@ def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bo
 
     records = records_of(project, flow=flow, state=state, limit=limit)
     if as_json:
-        print_json([record.to_json() | {"seconds": record.seconds} for record in records])
+        print_json([run_json(record) for record in records])
     elif records:
         click.echo(runs_text(records))
     else:

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flownb.runs.record import OutputRecord
+    from flownb.runs.record import OutputRecord, RunRecord
 
 _PREVIEW_LINES = 8
 # colours, which people print on purpose; all other control sequences could do more than colour
@@ -26,6 +26,14 @@ def print_json(data: Any) -> None:
     # a lone surrogate, which a terminal cannot take, is written the way JSON writes it
     text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
     click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def run_json(record: RunRecord) -> dict[str, Any]:
+    """Return what is recorded of a run, for machines: its parameters as values of JSON."""
+    from flownb.parameters import json_value, recorded_value
+
+    given = {name: json_value(recorded_value(source)) for name, source in record.parameters.items()}
+    return {**record.to_json(), "parameters": given, "seconds": record.seconds}
 
 
 def say(text: str = "") -> None:

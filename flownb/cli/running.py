@@ -12,7 +12,7 @@ import click
 
 from flownb.cli.completing import complete_assignment, complete_reference
 from flownb.cli.group import INTERRUPTED
-from flownb.cli.printing import output_text, print_json, say, terminal_text
+from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--parameters-file",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Values from a YAML or JSON file; -p goes before it.",
+    help="Values from a YAML, JSON or TOML file; -p goes before it.",
 )
 @click.option("--environment", metavar="NAME", help="An environment of the project's flownb.toml.")
 @click.option("--engine", metavar="NAME", help="A papermill engine.")
@@ -117,7 +117,6 @@ def run_command(
             flow.location or flow.name,
             given,
             asked_by="command line",
-            text=True,
             on_change=on_change,
         )
     if as_json:
@@ -194,10 +193,13 @@ def _print_run(run: Run) -> None:
 
 def _status(run: Run, project: Project) -> int:
     """Say why the run did not succeed, where it did not, and return the exit status."""
-    from flownb.errors import RunFailed
+    from flownb.errors import ParametersRefused, RunFailed
 
     try:
         run.raise_for_state()
+    except ParametersRefused as error:  # told as what is found wrong before a run
+        say(f"flownb: {terminal_text(str(error))}")
+        return error.exit_code
     except RunFailed as error:
         say(
             f"flownb: {terminal_text(str(error))}\nwhat it printed: flownb logs {run.id}{_elsewhere(project)}"
@@ -221,9 +223,4 @@ def _run_json(run: Run) -> dict[str, Any]:
         {**output.to_json(), "path": str(record.outputs_folder / output.file)}
         for output in run.outputs.records
     ]
-    return {
-        **record.to_json(),
-        "seconds": record.seconds,
-        "notebook": str(record.notebook),
-        "outputs": outputs,
-    }
+    return {**run_json(record), "notebook": str(record.notebook), "outputs": outputs}

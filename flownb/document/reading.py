@@ -78,7 +78,7 @@ def _about_into(flow: Flow, about: Mapping[str, Any]) -> Flow:
 
 
 def _from_cells(notebook: Json, name: str) -> Flow:
-    from flownb.parameters import declarations
+    from flownb.parameters import declarations, with_held
 
     old = notebook["metadata"]["flownb"]["schema"] == 1
     parameters: tuple[Parameter, ...] = ()
@@ -89,6 +89,8 @@ def _from_cells(notebook: Json, name: str) -> Flow:
         role = about.get("role") if cell["cell_type"] == "code" else None
         if role == "parameters":
             parameters = declarations(cell["source"])
+        elif role == "coercion":
+            parameters = with_held(parameters, cell["source"])
         elif role in ("imports", "closure"):
             closure.extend(_carried(cell["source"], about, "statements" if old else "statement"))
         elif role == "step" or (role is None and cell["cell_type"] == "code" and not injected(cell)):

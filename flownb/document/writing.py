@@ -3,7 +3,8 @@
 The cells are the truth: their sources are what runs, in Jupyter, under plain papermill and here.
 `metadata.flownb` of the notebook and of each cell only says which cell is what. The order of the cells:
 imports, what is replayed and frozen (a cell for each cell of the notebook), `parameters` (papermill's tag),
-coercion of text, one cell a step (with what belongs between it and the step before), outputs.
+what settles them (`flownb.parameters.settling`), one cell a step (with what belongs between it and the step
+before), outputs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ast
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from flownb.files import notebook_bytes, write_atomic
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from nbformat import NotebookNode
 
@@ -85,19 +87,20 @@ def _about(flow: Flow) -> Json:
 
 
 def _cells(flow: Flow) -> list[Json]:
-    from flownb.parameters import coercion_source
+    from flownb.parameters import Settling
 
     shared = [entry for entry in flow.closure if not entry.step]
     imports = [entry for entry in shared if entry.how in ("import", "module")]
     rest = [entry for entry in shared if entry.how not in ("import", "module")]
     first = _needed_by(flow.parameters, rest) if flow.of_schema_1 else rest
+    settling = Settling(flow)
     cells = [
         _carried_cell("imports", "imports", imports),
         *_closure_cells("closure-parameters" if flow.of_schema_1 else "closure", first),
-        _parameters_cell(flow.parameters),
+        _parameters_cell(flow.parameters, settling.held),
     ]
-    if coercion := coercion_source(flow):
-        cells.append(_code_cell("coercion", coercion, {"role": "coercion"}))
+    if source := settling.source:
+        cells.append(_settling_cell(source))
     cells += _closure_cells("closure", [entry for entry in rest if entry not in first])
     for step in flow.steps:
         own = [entry for entry in flow.closure if entry.step == step.name]
@@ -150,9 +153,9 @@ def _loaded(expression: str) -> set[str]:
     except SyntaxError:
         return set()
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            names.add(node.value)  # an annotation written as a string
+    for node in ast.walk(tree):  # an annotation, or a part of one, may be written as a string
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != expression:
+            names |= _loaded(node.value)
     return names
 
 
@@ -180,8 +183,8 @@ def _carried_about(entry: Carried) -> Json:
     return about
 
 
-def _parameters_cell(parameters: Iterable[Parameter]) -> Json:
-    source = "\n".join(declaration(parameter) for parameter in parameters)
+def _parameters_cell(parameters: Iterable[Parameter], held: Collection[str]) -> Json:
+    source = "\n".join(_held(p) if p.name in held else declaration(p) for p in parameters)
     cell = _code_cell("parameters", source, {"role": "parameters"})
     return {**cell, "metadata": {**cell["metadata"], "tags": ["parameters"]}}
 
@@ -192,6 +195,18 @@ def declaration(parameter: Parameter) -> str:
     if parameter.default is not None:
         text += f" = {parameter.default}"
     return f"{text}  # {parameter.help}" if parameter.help else text
+
+
+def _held(parameter: Parameter) -> str:
+    """Return a declaration whose default is made in the cell below, of what the run is given."""
+    default = " ".join((parameter.default or "").split())
+    return f"# by default, made below: {default}\n{declaration(replace(parameter, default='...'))}"
+
+
+def _settling_cell(source: str) -> Json:
+    """Return the cell behind the parameters, which is there for the machine: JupyterLab shows it closed."""
+    cell = _code_cell("coercion", source, {"role": "coercion"})
+    return {**cell, "metadata": {**cell["metadata"], "jupyter": {"source_hidden": True}}}
 
 
 def _code_cell(cell_id: str, source: str, about: Json) -> Json:
@@ -221,11 +236,14 @@ def _cell_id(kind: str, name: str) -> str:
     return f"{kind}-{source_sha(name)[:16]}"
 
 
-def inject(notebook: NotebookNode, source: str, values: Mapping[str, Any] | None = None) -> NotebookNode:
+def inject(
+    notebook: NotebookNode, source: str, values: Mapping[str, Any] | None = None, settling: str = ""
+) -> NotebookNode:
     """Return the notebook with a cell of parameter values, tagged as papermill tags it.
 
     It stands right after the cell tagged `parameters`, before everything where there is none; one that
-    is there already is replaced. `values` is noted in the notebook's papermill metadata.
+    is there already is replaced. `values` is noted in the notebook's papermill metadata. `settling` is the
+    source of a second cell behind it, where one is needed.
     """
     import copy
 
@@ -234,9 +252,13 @@ def inject(notebook: NotebookNode, source: str, values: Mapping[str, Any] | None
     notebook = copy.deepcopy(notebook)
     cells = [cell for cell in notebook.cells if not injected(cell)]
     at = next((i + 1 for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ())), 0)
-    cell = nbformat.v4.new_code_cell(source, id="injected-parameters")
-    cell.metadata.tags = ["injected-parameters"]
-    cell.metadata.flownb = {"role": "injected-parameters"}
-    notebook.cells = [*cells[:at], cell, *cells[at:]]
+    put_in: list[NotebookNode] = []
+    for name, text in (("injected-parameters", source), ("injected-settling", settling)):
+        if text or not put_in:
+            cell = nbformat.v4.new_code_cell(text, id=name)
+            cell.metadata.tags = ["injected-parameters"]
+            cell.metadata.flownb = {"role": "injected-parameters"}
+            put_in.append(cell)
+    notebook.cells = [*cells[:at], *put_in, *cells[at:]]
     notebook.metadata.setdefault("papermill", nbformat.from_dict({}))["parameters"] = dict(values or {})
     return notebook

@@ -8,23 +8,24 @@ import __future__
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import re
 import sys
 import threading
-from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import declaration
-from flownb.errors import FlownbError
+from flownb.errors import FlownbError, ParameterError
+from flownb.flow import Step
 from flownb.names import to_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import CodeType
 
-    from flownb.flow import Carried, Flow, Step
+    from flownb.flow import Carried, Flow
 
 _SHOWING_MAGIC = re.compile(r"%(?:matplotlib|config|precision|pprint|load_ext|xmode|colors)\b[^\n]*")
 _WANTS_KERNEL = (
@@ -43,32 +44,26 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
 
     trust.require_flow(flow)
     values = validate(flow, given)
-    with _main_module() as namespace:
-        return _run(flow, values, _Session(namespace))
+    with _main_module() as namespace, contextlib.ExitStack() as stack:
+        # one loop for all that the flow executes, as in a kernel: tasks go on from one cell to the next
+        runner = stack.enter_context(asyncio.Runner()) if _awaits(flow) else None
+        return _run(flow, values, _Session(namespace, runner))
 
 
 def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, Any]:
-    from flownb.parameters import names_by_source, render_assignments
-
     namespace = session.namespace
     if any("display" in step.reads or "display(" in step.source for step in flow.steps):
         from IPython.display import display
 
         namespace["display"] = display
     namespace["Out"] = {}  # displayed values that the flow reads are put there
+    if flow.notebook is not None:
+        _run_whole(flow, values, session)
+        return {}
     for entry in flow.closure:
         if not entry.step:
             session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
-    # A member of an Enum that the notebook defines must be one of the class that the flow carries.
-    written = names_by_source(flow)
-    for parameter in flow.parameters:
-        if parameter.name in values and parameter.name in written:
-            assignment = render_assignments({parameter.name: values[parameter.name]}, flow)
-            session.execute(assignment, f"<{flow.name}: parameters>")
-        elif parameter.name in values:
-            namespace[parameter.name] = values[parameter.name]
-        else:
-            session.execute(declaration(parameter), f"<{flow.name}: parameters>")
+    _declare(flow, values, session)
     outputs: dict[str, Any] = {}
     for step in flow.steps:
         for entry in flow.closure:
@@ -79,6 +74,55 @@ def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, 
         if step.result:
             outputs["result"] = value
     return outputs
+
+
+def _run_whole(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+    """Run the code cells of a notebook that was taken whole, with the values behind its parameters' cell."""
+    cells = flow.notebook["cells"] if flow.notebook is not None else ()
+    tagged = ["parameters" in cell["metadata"].get("tags", ()) for cell in cells]
+    behind = tagged.index(True) if any(tagged) else None
+    if behind is None:
+        _give(flow, values, session)
+    for index, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            step = Step(f"cell-{index + 1}", cell["source"])
+            session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>")
+        if index == behind:
+            _give(flow, values, session)
+
+
+def _declare(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+    """Bind the parameters: defaults that are not held back, what is given, and what is made of it."""
+    from flownb.parameters import Settling
+
+    held = Settling(flow).held
+    for parameter in flow.parameters:
+        if parameter.name not in values:
+            if parameter.name in held:
+                session.namespace[parameter.name] = ...
+            else:
+                session.execute(declaration(parameter), f"<{flow.name}: parameters>")
+    _give(flow, values, session)
+
+
+def _give(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+    """Bind the parameters that are given, and have the flow's own code make of them what is declared."""
+    from flownb.parameters import EXACT, Settling, retold
+
+    place = f"<{flow.name}: parameters>"
+    session.namespace.update(values)
+    session.execute(retold(values, flow), place)
+    session.namespace[EXACT] = tuple(values)
+    settling = Settling(flow)
+    source = settling.source if flow.notebook is None else settling.source_given(values)
+    try:
+        session.execute(source, place)
+    except Exception as error:
+        if type(error).__name__ == ParameterError.__name__:  # the cell has one of its own
+            raise ParameterError(str(error)) from None
+        raise
+    finally:
+        session.namespace.pop(EXACT, None)
 
 
 def _python_of(flow: Flow, step: Step) -> str:
@@ -109,7 +153,7 @@ class _Main(ModuleType):
         self.over = False
 
 
-@contextmanager
+@contextlib.contextmanager
 def _main_module() -> Iterator[dict[str, Any]]:
     """Put a fresh module in the place of `__main__` while a flow runs, and yield its namespace.
 
@@ -134,8 +178,9 @@ def _main_module() -> Iterator[dict[str, Any]]:
 class _Session:
     """A namespace, and the `__future__` features that hold in it once a cell has asked for them."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, Any], runner: asyncio.Runner | None) -> None:
         self.namespace = namespace
+        self._runner = runner
         self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def execute(self, source: str, filename: str, *, last: bool = False) -> Any:
@@ -159,22 +204,41 @@ class _Session:
         return code
 
     def _evaluate(self, code: CodeType) -> Any:
-        value = eval(code, self.namespace)  # noqa: S307  # to run the flow's code is what this is for
-        return _completed(value) if code.co_flags & inspect.CO_COROUTINE else value
+        if self._runner is None:
+            return eval(code, self.namespace)  # noqa: S307  # to run the flow's code is what this is for
+        return _in_loop(self._runner, self._evaluated(code))
+
+    async def _evaluated(self, code: CodeType) -> Any:
+        value = eval(code, self.namespace)  # noqa: S307  # see above
+        return await value if code.co_flags & inspect.CO_COROUTINE else value
 
 
-def _completed(coroutine: Any) -> Any:
-    """Wait for a top-level `await`, also where a loop runs in this thread already (a notebook)."""
+def _awaits(flow: Flow) -> bool:
+    """Whether something of the flow's awaits outside of any function."""
+    texts = [*(entry.source for entry in flow.closure), *(step.source for step in flow.steps)]
+    return any(_awaits_at_top(to_python(text)) for text in texts if "await" in text or "async" in text)
+
+
+def _awaits_at_top(python: str) -> bool:
+    try:
+        code = compile(python, "<flow>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False  # it is told where it is executed
+    return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _in_loop(runner: asyncio.Runner, coroutine: Any) -> Any:
+    """Wait for a coroutine, also where another loop runs in this thread already (a notebook)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
+        return runner.run(coroutine)
     ended: list[Any] = []
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            ended.append(asyncio.run(coroutine))
+            ended.append(runner.run(coroutine))
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
             failed.append(error)
 

@@ -14,7 +14,10 @@ from flownb.engine import Secrets
 from flownb.errors import ParameterError
 from flownb.files import notebook_bytes
 from flownb.parameters import (
+    PLAIN_NAMES,
     Secret,
+    Settling,
+    as_written,
     names_at_hand,
     render,
     render_assignments,
@@ -54,15 +57,17 @@ class Plan:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """The values as Python source, for the record; `***` for secrets."""
-        bound = names_at_hand(self.flow)
+        """The values as Python source, for the record, which can read it back; `***` for secrets."""
+        at_hand = names_at_hand(self.flow).items()
+        own = {path: name for path, name in at_hand if path.partition(".")[0] not in PLAIN_NAMES}
+        bound = {**own, **PLAIN_NAMES}  # which read the same whatever a flow has imported
         return {name: self._written(name, value, bound) for name, value in self.values.items()}
 
     def _written(self, name: str, value: Any, bound: Mapping[str, str]) -> str:
         if name in self.hidden:
             return HIDDEN
         try:
-            return render(value, bound)
+            return render(as_written(value), bound)
         except ParameterError as error:
             raise ParameterError(f"parameter `{name}` of flow `{self.flow.name}`: {error}") from None
 
@@ -78,7 +83,9 @@ class Plan:
         source = render_assignments(self.values, self.flow, hidden=self.hidden)
         notebook = to_notebook(self.flow)
         if self.values:
-            notebook = inject(notebook, source, noted)
+            whole = self.flow.notebook is not None  # a document has settled its parameters
+            settling = Settling(self.flow).source_given(self.values) if whole else ""
+            notebook = inject(notebook, source, noted, settling)
         about = notebook.metadata.setdefault("papermill", type(notebook)())
         for name in ("default_parameters", "parameters", "environment_variables"):
             about.setdefault(name, type(notebook)())
@@ -128,6 +135,11 @@ def step_of(flow: Flow, cell: Mapping[str, Any], position: int | None) -> str:
     if position is not None:
         return flow.steps[position].name
     return str(cell["metadata"].get("flownb", {}).get("step", ""))
+
+
+def settles(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell makes of what was given what is declared, before the first step."""
+    return cell["metadata"].get("flownb", {}).get("role") in ("coercion", "injected-parameters")
 
 
 def wants_collecting(step: Step) -> bool:

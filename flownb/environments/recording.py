@@ -223,5 +223,5 @@ def run_error(
     """
     if error is None:
         return RunError(kind, message, step)
-    line = error.line + first_line - 1 if error.line is not None else None
+    line = error.line + first_line - 1 if step and error.line is not None else None
     return RunError(kind, message, step, line, error.source_line or None, plain("\n".join(error.traceback)))

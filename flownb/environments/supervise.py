@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from flownb.callbacks import CallbackFailure, name_of, run_all
 from flownb.engine import Ending, Limits, Stop, execute
 from flownb.environments.meter import together
+from flownb.environments.plan import settles
 from flownb.environments.recording import Books, Recorder, run_error
 from flownb.environments.runlog import RunLog
 from flownb.environments.secrecy import Secrecy
@@ -28,7 +29,7 @@ from flownb.errors import FlownbError, RecordError
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.journal import Journal
 from flownb.runs.liveness import Lock, cancel_requested
-from flownb.runs.record import RunError, RunRecord, StepRecord, new_run_id
+from flownb.runs.record import PARAMETERS, RunError, RunRecord, StepRecord, new_run_id
 from flownb.runs.reserve import Reserve
 from flownb.runs.run import Run
 from flownb.runs.states import State
@@ -203,6 +204,8 @@ class Supervisor:
             began, recorder = time.monotonic(), Recorder(self._books)
             outcome = self._attempt(recorder)
             again = outcome.state in (State.FAILED, State.CRASHED) and attempt <= self._settings.retries
+            if outcome.error is not None and outcome.error.of_parameters:
+                again = False  # it was given the same as before
             wait = self._settings.backoff * 2 ** (attempt - 1)
             if not again or (self._deadline is not None and time.monotonic() + wait >= self._deadline):
                 return outcome
@@ -251,6 +254,8 @@ class Supervisor:
             return Outcome(State.SUCCESS)
         if ending.how == "failed":
             assert ending.error is not None
+            if ending.error.ename == PARAMETERS and self._settles(ending.cell):
+                return Outcome(State.FAILED, RunError(PARAMETERS, ending.error.evalue))
             return Outcome(
                 State.FAILED, run_error(ending.error.ename, ending.error.evalue, step, ending.error, first)
             )
@@ -259,6 +264,9 @@ class Supervisor:
         if ending.how == "timed out":
             return Outcome(State.FAILED, run_error("TimeOut", ending.reason, step, where, first))
         return Outcome(State.CANCELLED, run_error("Cancelled", ending.reason, step, where, first))
+
+    def _settles(self, index: int | None) -> bool:
+        return index is not None and settles(self._books.notebook["cells"][index])
 
     def _note_attempt(self, attempt: int, outcome: Outcome, seconds: float, wait: float) -> None:
         """Keep what a failed attempt came to: a line in the metrics, its notebook beside the last one's."""

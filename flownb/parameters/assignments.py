@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import enum
 import keyword
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import ParameterError
+from flownb.parameters.coerce import Text, holds
 from flownb.parameters.context import bindings, context_of_flow
 from flownb.parameters.description import type_of
 from flownb.parameters.expressions import render
+from flownb.parameters.instances import of_the_notebook
+from flownb.parameters.judging import EXACT
 from flownb.parameters.secret import is_secret
-from flownb.parameters.types import Choice, Members, parts
+from flownb.parameters.settling import Settling
+from flownb.parameters.types import Choice, Members, is_open, parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,7 +39,14 @@ def render_assignments(values: Mapping[str, Any], flow: Flow, *, hidden: Collect
         f"# {name}: given, not written" if name in hidden else _assignment(name, value, flow, bound)
         for name, value in _in_order(values, flow)
     ]
-    return "\n".join(lines)
+    # texts that nobody has written as text: the run is not to read them as anything else
+    judged = Settling(flow).judged
+    exact = [name for name, value in _in_order(values, flow) if name in judged and _exact(value)]
+    return "\n".join([*lines, f"{EXACT} = {exact}"] if exact else lines)
+
+
+def _exact(value: Any) -> bool:
+    return holds(value, str) and not holds(value, Text)
 
 
 def render_secrets(values: Mapping[str, Any], flow: Flow, *, hidden: Collection[str] = ()) -> str:
@@ -53,18 +65,20 @@ def secret_names(flow: Flow) -> frozenset[str]:
     return frozenset(p.name for p in flow.parameters if is_secret(p.annotation, context))
 
 
-def names_by_source(flow: Flow) -> frozenset[str]:
-    """Return the names of the parameters that take members of an Enum which the notebook defines.
+def retold(values: Mapping[str, Any], flow: Flow) -> str:
+    """Return the source that makes values of the notebook's classes those of the flow's, which has them anew.
 
-    `validate` gives members of an equal class for them; only what `render_assignments` writes of such a
-    value means the flow's own class, also in a run in this process.
+    For a run in this process: `validate` gives members of an equal Enum, and what is given are instances of
+    the notebook's own models, dataclasses and named tuples. What cannot be written stays as it is.
     """
-    context = context_of_flow(flow)
-    return frozenset(
-        parameter.name
-        for parameter in flow.parameters
-        if any(_has_members(part) for part in parts(type_of(parameter, context)))
-    )
+    context, bound = context_of_flow(flow), names_at_hand(flow)
+    kinds = {parameter.name: type_of(parameter, context) for parameter in flow.parameters}
+    lines = []
+    for name, value in values.items():
+        if any(map(_has_members, parts(kinds[name]))) or (is_open(kinds[name]) and of_the_notebook(value)):
+            with suppress(ParameterError):
+                lines.append(_assignment(name, value, flow, bound))
+    return "\n".join(lines)
 
 
 def _has_members(kind: Type) -> bool:

@@ -15,6 +15,7 @@ from flownb.parameters.types import (
     Many,
     Members,
     OneOf,
+    Open,
     Plain,
     Type,
     Unknown,
@@ -42,6 +43,8 @@ def python_type(kind: Type) -> Any:
             return cast("Any", Union)[tuple(python_type(each) for each in types)]
         case Bounded(inner=inner, limits=limits):
             return _annotated(python_type(inner), dict(limits))
+        case Open(inner=inner):
+            return python_type(inner)
         case Many():
             return _collection(kind)
 

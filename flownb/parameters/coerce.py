@@ -1,4 +1,4 @@
-"""From text to values: what somebody types on a command line or into a form, read as what was declared.
+"""From text to values: what somebody writes on a command line, in a form or in a file of text.
 
 The type decides how text is read, before pydantic validates it. A `str` stays as it is. Collections are
 written as JSON or as Python writes them, or with commas between their items; an Enum's member by its value
@@ -7,19 +7,16 @@ or its name; none as `none`.
 
 from __future__ import annotations
 
-import ast
-import csv
 import datetime as dt
 import enum
-import functools
-import io
-import json
-import operator
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flownb.parameters import known
+from flownb.parameters.readings import NotReadableError, guess, member, split, structure
 from flownb.parameters.types import (
+    ANYTHING,
     NOTHING,
     Anything,
     Bounded,
@@ -27,6 +24,7 @@ from flownb.parameters.types import (
     Many,
     Members,
     OneOf,
+    Open,
     Plain,
     Type,
     Unknown,
@@ -34,7 +32,8 @@ from flownb.parameters.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from typing import Self
 
     #: validates a value as a type, or raises ValueError
     Check = Callable[[Type, Any], Any]
@@ -44,83 +43,101 @@ _NUMBERS = frozenset(
     {"builtins.int", "builtins.float", "builtins.complex", "decimal.Decimal", "fractions.Fraction"}
 )
 _TEXTS = frozenset({"builtins.str", "flownb.Secret", "pydantic.SecretStr"})
-_WORDS = {"true": True, "false": False, "none": None, "null": None}
+#: types that take every text: where others of a union do, too, text is none of these
+_GREEDY = frozenset({"builtins.bytes", "pathlib.Path", "pathlib.PurePath", "pathlib.PurePosixPath"})
 
 
-class NotReadableError(ValueError):
-    """The text does not have the form that its type is written in."""
+class Text(str):
+    """Text as somebody wrote it: the declared type says what it stands for. A plain `str` is a value.
 
-
-def from_text(text: str, kind: Type, check: Check) -> Any:
-    """Return what `text` says when read as `kind`: a value for pydantic to validate.
-
-    Raises `NotReadableError`, which says what is expected.
+    Where a type takes text among other things, what is `quoted` is text. What is `null` is none where the
+    type takes that.
     """
+
+    __slots__ = ("null", "quoted")
+
+    null: bool
+    quoted: bool
+
+    def __new__(cls, text: str, *, quoted: bool = False, null: bool = False) -> Self:
+        """Mark a text."""
+        made = super().__new__(cls, text)
+        made.quoted, made.null = quoted, null
+        return made
+
+
+def holds(value: object, cls: type) -> bool:
+    """Whether a value is an instance of a class, or has such inside."""
+    if isinstance(value, dict):
+        return any(holds(part, cls) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(holds(part, cls) for part in value)
+    return isinstance(value, cls)
+
+
+def plain(value: Any) -> Any:
+    """Return a value whose texts somebody else is going to read: with nothing for what is null in it."""
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, Text) and value.null else value
+
+
+def as_written(value: Any) -> Any:
+    """Return what a record keeps of a text that the run itself reads: the JSON or Python that it is."""
+    if isinstance(value, Text) and value.strip()[:1] in ("[", "{"):
+        with suppress(NotReadableError):
+            return structure(value.strip())
+    return value
+
+
+def read(value: Any, kind: Type, check: Check) -> Any:
+    """Return a value, for pydantic to validate, in which each text is read as `kind` has it.
+
+    `check` validates a part. Raises `NotReadableError`, which says what is expected.
+    """
+    if isinstance(value, Text):
+        return _text(value, kind, check)
+    kind = without_bounds(kind)
+    if not holds(value, Text):
+        return value
+    if isinstance(kind, OneOf):
+        return _first(kind, lambda part: read(value, part, check), kind.types, check)
+    if isinstance(value, dict):
+        keys, values = _mapping_types(kind)
+        return {read(key, keys, check): read(item, values, check) for key, item in value.items()}
+    return [read(item, _item_type(kind, at), check) for at, item in enumerate(value)]
+
+
+def _text(text: Text, kind: Type, check: Check) -> Any:
+    if text.null and _takes_none(kind):
+        return None
     match kind:
-        case Bounded(inner=inner):
-            return from_text(text, inner, check)
-        case Anything():
-            return guess(text)
-        case Unknown():
-            return guess(text) if text.lstrip()[:1] in ("[", "{") else text
+        case Bounded(inner=inner) | Open(inner=inner):
+            return _text(text, inner, check)
+        case Anything() | Unknown():
+            return str(text) if text.quoted else guess(str(text))
         case Choice(values=values):
             return _chosen(text, values)
         case Members(enum=members):
-            return _member(text, members.__members__)
+            return member(text, members.__members__)
         case OneOf():
             return _alternative(text, kind, check)
         case Many():
-            return _many(text, kind, check)
+            return read(_many(text, kind), kind, check)
         case Plain():
             return _plain(text, kind)
 
 
-def revalue(value: Any, kind: Type, check: Check) -> Any:
-    """Return a value from a file or JSON with the texts inside of it read as `kind` has them.
-
-    Here text is quoted: where a type allows text among others, it stays text.
-    """
+def _takes_none(kind: Type) -> bool:
     kind = without_bounds(kind)
-    if isinstance(value, str):
-        among = kind.types if isinstance(kind, OneOf) else ()
-        quoted = isinstance(kind, Anything | Unknown) or any(_is_text(part) for part in among)
-        return value if quoted else from_text(value, kind, check)
     if isinstance(kind, OneOf):
-        for part in kind.types:
-            if isinstance(part, Many):
-                try:
-                    return check(part, revalue(value, part, check))
-                except ValueError:
-                    continue
-        return value
-    if not isinstance(kind, Many) or not kind.items:
-        return value
-    if isinstance(value, dict) and kind.path in known.MAPPINGS:
-        return _mapping(value, kind, check)
-    if isinstance(value, list | tuple):
-        return [revalue(item, _item_type(kind, at), check) for at, item in enumerate(value)]
-    return value
+        return any(map(_takes_none, kind.types))
+    return kind == NOTHING or isinstance(kind, Anything) or (isinstance(kind, Choice) and None in kind.values)
 
 
-def guess(text: str) -> Any:
-    """Read text of which nothing is declared, as papermill does: a word, a number, JSON, or text."""
-    word = text.strip()
-    if word in _WORDS or word in ("True", "False", "None"):
-        return _WORDS[word.lower()]
-    if word[:1] in ("[", "{"):
-        try:
-            return _structure(word)
-        except NotReadableError:
-            return text
-    for number in (int, float):
-        try:
-            return number(text) if any(char.isdigit() for char in word) else text
-        except ValueError:
-            continue
-    return text
-
-
-def _plain(text: str, kind: Plain) -> Any:
+def _plain(text: Text, kind: Plain) -> Any:
     if kind == NOTHING:
         if text.strip().lower() in ("none", "null", ""):
             return None
@@ -134,7 +151,7 @@ def _plain(text: str, kind: Plain) -> Any:
             return _fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise NotReadableError(f"not a {known.PLAIN[kind.path]}") from error
-    return text
+    return str(text)
 
 
 def _moment(text: str, kind: Plain) -> Any:
@@ -164,42 +181,50 @@ def _chosen(text: str, values: tuple[Any, ...]) -> Any:
         if not isinstance(value, str) and str(getattr(value, "value", value)).lower() == text.strip().lower():
             return value
     members = {value.name: value for value in values if isinstance(value, enum.Enum)}
-    return _member(text, members) if members else text
+    return member(text, members) if members else str(text)
 
 
-def _member(text: str, members: Mapping[str, Any]) -> Any:
-    """Return the member of that value or name; flags may be joined by `|`."""
-    word = text.strip()
-    tests: tuple[Callable[[str, Any], bool], ...] = (
-        lambda _, member: bool(member.value == text),
-        lambda _, member: str(member.value) == word,
-        lambda name, _: name == word,
-        lambda name, _: name.lower() == word.lower(),
-    )
-    for test in tests:
-        found = {id(member): member for name, member in members.items() if test(name, member)}
-        if len(found) == 1:
-            return found.popitem()[1]
-    parts = word.split("|")
-    if len(parts) > 1 and all(isinstance(member, enum.Flag) for member in members.values()):
-        return functools.reduce(operator.or_, [_member(part, members) for part in parts])
-    raise NotReadableError("one of " + ", ".join(list(members)[:20]))
+def _alternative(text: Text, kind: OneOf, check: Check) -> Any:
+    """Read text as the first type of a union that takes it: choices, none, numbers, others, text last.
+
+    What is in brackets is a collection where one takes it; what is not is none where anything else does.
+    """
+    word, takes_text = text.strip(), any(map(_is_text, kind.types))
+    bracketed = word[:1] in ("[", "{", "(")
+
+    def rank(part: Type) -> int:
+        part = without_bounds(part)
+        if isinstance(part, Many):
+            return 2 if bracketed else 8
+        return _rank(part)
+
+    def as_part(part: Type) -> Any:
+        if without_bounds(part) == NOTHING and takes_text and (text.quoted or word not in ("none", "None")):
+            raise NotReadableError("text")
+        if takes_text and not _is_text(part) and not _says_it_is(text, part, bracketed=bracketed):
+            raise NotReadableError("text")
+        return _text(text, part, check)
+
+    return _first(kind, as_part, sorted(kind.types, key=rank), check)
 
 
-def _alternative(text: str, kind: OneOf, check: Check) -> Any:
-    """Read text as the first type of a union that takes it: choices, none, numbers, others, text last."""
-    has_text = any(_is_text(part) for part in kind.types)
-    word = text.strip()
-    for part in sorted(kind.types, key=_rank):
-        if part == NOTHING:
-            if word in ("none", "None") or (not has_text and word.lower() in ("none", "null", "")):
-                return None
-            continue
+def _says_it_is(text: Text, part: Type, *, bracketed: bool) -> bool:
+    """Whether text that may as well stay text has the form of another type of its union."""
+    part = without_bounds(part)
+    if text.quoted:
+        return False
+    if isinstance(part, Many):
+        return bracketed
+    return part != Plain("builtins.bool") or text.strip().lower() in ("true", "false")
+
+
+def _first(kind: OneOf, as_part: Callable[[Type], Any], parts: Any, check: Check) -> Any:
+    for part in parts:
         try:
-            return check(part, from_text(text, part, check))
+            return check(part, as_part(part))
         except ValueError:
             continue
-    raise NotReadableError("none of the types fits")
+    raise NotReadableError(f"none of the {len(kind.types)} types fits")
 
 
 def _is_text(kind: Type) -> bool:
@@ -208,74 +233,43 @@ def _is_text(kind: Type) -> bool:
 
 
 def _rank(kind: Type) -> int:
-    kind = without_bounds(kind)
     if isinstance(kind, Choice | Members):
         return 0
     if kind == NOTHING:
         return 1
-    if isinstance(kind, Anything | Unknown):
+    if isinstance(kind, Anything):
         return 5
     path = kind.path if isinstance(kind, Plain) else ""
     if path in _NUMBERS:
-        return 2
-    return 6 if path in _TEXTS else 4 if path == "builtins.bytes" else 3
+        return 3
+    return 6 if path in _TEXTS else 7 if path in _GREEDY else 4
 
 
-def _many(text: str, kind: Many, check: Check) -> Any:
+def _many(text: Text, kind: Many) -> Any:
     word = text.strip()
     if kind.path in known.MAPPINGS:
-        value = _structure(word) if word else {}
+        value = structure(word) if word else {}
         if not isinstance(value, dict):
             raise NotReadableError('written like {"name": 1}')
-        return _mapping(value, kind, check)
+        return value
     if word[:1] in ("[", "(", "{"):
-        value = _structure(word)
+        value = structure(word)
         if not isinstance(value, list | tuple | set):
             raise NotReadableError("written like 1,2 or [1, 2]")
-        return [revalue(item, _item_type(kind, at), check) for at, item in enumerate(value)]
-    return [from_text(item, _item_type(kind, at), check) for at, item in enumerate(_split(word))]
-
-
-def _mapping(value: dict[Any, Any], kind: Many, check: Check) -> dict[Any, Any]:
-    if not kind.items:
         return value
-    keys, values = kind.items[0], kind.items[-1]
-    if kind.path == "collections.Counter":
-        values = Plain("builtins.int")
-    return {
-        (
-            from_text(key, keys, check) if isinstance(key, str) and not isinstance(keys, Anything) else key
-        ): revalue(item, values, check)
-        for key, item in value.items()
-    }
+    return [Text(item) for item in split(word)]
 
 
-def _item_type(kind: Many, at: int) -> Type:
-    if not kind.items:
-        return Anything()
+def _mapping_types(kind: Type) -> tuple[Type, Type]:
+    if not isinstance(kind, Many) or kind.path not in known.MAPPINGS or not kind.items:
+        return ANYTHING, ANYTHING
+    count = kind.path == "collections.Counter"
+    return kind.items[0], Plain("builtins.int") if count else kind.items[-1]
+
+
+def _item_type(kind: Type, at: int) -> Type:
+    if not isinstance(kind, Many) or not kind.items or kind.path in known.MAPPINGS:
+        return ANYTHING
     if kind.endless:
         return kind.items[0]
-    return kind.items[at] if at < len(kind.items) else Anything()
-
-
-def _split(word: str) -> list[str]:
-    """Return the items between commas; double quotes keep a comma inside an item."""
-    if not word:
-        return []
-    if '"' in word:
-        rows = list(csv.reader(io.StringIO(word, newline=""), skipinitialspace=True))
-        if len(rows) == 1:
-            return rows[0]
-    return [item.strip() for item in word.split(",")]
-
-
-def _structure(text: str) -> Any:
-    """Read JSON, or a literal as Python writes it."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise NotReadableError("neither JSON nor a Python literal") from error
+    return kind.items[at] if at < len(kind.items) else ANYTHING

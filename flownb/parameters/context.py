@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ class Imported:
 @dataclass(frozen=True, slots=True)
 class Opaque:
     """A name that is bound, to something that source text alone does not tell."""
+
+    changed: bool = False  #: bound elsewhere, and changed in place
 
 
 Meaning = Imported | Opaque | ast.expr | ast.ClassDef
@@ -67,18 +70,24 @@ def context_of(source: str) -> Context:
 def context_of_flow(flow: Flow) -> Context:
     """Return the context in which a flow's parameters are declared: what its closure imports and defines.
 
-    Imports in the steps count where the closure does not bind the name: a notebook that was written
-    without flownb may import in any of its cells.
+    Imports in the cells of a notebook that was taken whole count where the closure does not bind the name:
+    it may import in any of them.
     """
     names: dict[str, Meaning] = {}
     wanted = _mentioned(flow)
-    for step in flow.steps:
-        if wanted & set(_WORD.findall(step.source)):
-            names.update((n, m) for n, m in _meanings(statements(step.source)) if isinstance(m, Imported))
+    for source in (*(step.source for step in flow.steps), declaring_cells(flow)[-1]):
+        if "import" in source and wanted & set(_WORD.findall(source)):
+            names.update((n, m) for n, m in _meanings(statements(source)) if isinstance(m, Imported))
     for entry in flow.closure:
-        names.update(dict.fromkeys(entry.bound, Opaque()))
-        if _readable(entry) and wanted.intersection(entry.bound):
-            names.update(_meanings(statements(entry.source)))
+        # what a later step carries for itself is not there yet
+        bound = {name for name in entry.bound if not entry.step or name not in names}
+        if not _readable(entry) or not wanted & bound:
+            names.update(dict.fromkeys(bound, Opaque()))
+            continue
+        for name, meaning in _meanings(statements(entry.source)):
+            kept = isinstance(names.get(name), Imported) and meaning == Opaque(changed=True)
+            if name in bound and not kept:  # a module stays what it is, whatever is set in it
+                names[name] = meaning
     return Context(names)
 
 
@@ -90,23 +99,43 @@ def bindings(flow: Flow) -> dict[str, str]:
     two things (bound twice, or also a parameter) are left out.
     """
     taken = {parameter.name for parameter in flow.parameters}
-    counts: dict[str, int] = {}
-    for entry in flow.closure:
-        for name in entry.bound:
-            counts[name] = counts.get(name, 0) + 1
-    taken.update(name for name, count in counts.items() if count > 1)
     wanted = _mentioned(flow)
     found: dict[str, str] = {}
+    times: Counter[str] = Counter()
     for entry in flow.closure:
-        if entry.step or not _readable(entry) or entry.how == "statements":
-            continue
-        if entry.how == "definition" and not wanted.intersection(entry.bound):
+        if entry.step or not _readable(entry) or not _at_hand(entry, wanted):
+            times.update(entry.bound)
             continue
         for name, meaning in _meanings(statements(entry.source)):
-            path = meaning.path if isinstance(meaning, Imported) else f"__main__.{name}"
-            if name not in taken and isinstance(meaning, Imported | ast.ClassDef):
-                found.setdefault(path, name)
-    return found
+            times[name] += meaning != Opaque(changed=True)
+            _put(found, name, meaning)
+    for name, meaning in _meanings(statements(declaring_cells(flow)[-1])):
+        _put(found, name, meaning)
+    return {path: name for path, name in found.items() if name not in taken and times[name] < 2}
+
+
+def _put(found: dict[str, str], name: str, meaning: Meaning) -> None:
+    path = meaning.path if isinstance(meaning, Imported) else f"__main__.{name}"
+    if isinstance(meaning, Imported | ast.ClassDef | ast.Call):
+        found.setdefault(path, name)
+
+
+def declaring_cells(flow: Flow) -> list[str]:
+    """Return the code cells of a notebook that was taken whole, up to the one tagged `parameters`.
+
+    A last empty one stands for that where there is none.
+    """
+    found: list[str] = []
+    for cell in flow.notebook["cells"] if flow.notebook is not None else ():
+        if cell["cell_type"] == "code":
+            found.append(cell["source"])
+            if "parameters" in cell["metadata"].get("tags", ()):
+                return found
+    return [""]
+
+
+def _at_hand(entry: Carried, wanted: set[str]) -> bool:
+    return entry.how in ("import", "module") or bool(wanted.intersection(entry.bound))
 
 
 def _readable(entry: Carried) -> bool:
@@ -117,16 +146,15 @@ def _mentioned(flow: Flow) -> set[str]:
     """Return the words in the flow's declarations, and in the definitions that those words lead to."""
     found: set[str] = set()
     waiting = {word for p in flow.parameters for word in _WORD.findall(f"{p.annotation} {p.default or ''}")}
-    sources = {
-        name: entry.source
-        for entry in flow.closure
-        if _readable(entry) and entry.how not in {"import", "module"}
-        for name in entry.bound
-    }
+    sources: dict[str, list[str]] = {}
+    for entry in flow.closure:
+        if _readable(entry) and entry.how not in {"import", "module"}:
+            for name in entry.bound:
+                sources.setdefault(name, []).append(entry.source)
     while waiting:
         found |= waiting
-        words = (_WORD.findall(sources[name]) for name in waiting if name in sources)
-        waiting = {word for group in words for word in group} - found
+        texts = {text for name in waiting for text in sources.get(name, ())}
+        waiting = {word for text in texts for word in _WORD.findall(text)} - found
     return found
 
 
@@ -149,19 +177,35 @@ def _meanings(body: Iterable[ast.stmt]) -> Iterator[tuple[str, Meaning]]:
             ):
                 yield name, value
             case ast.If(body=first, orelse=second):
-                yield from _meanings([*second, *first])
+                yield from _perhaps([*second, *first])
             case ast.Try(body=first, handlers=handlers):
-                yield from _meanings([line for handler in handlers for line in handler.body] + first)
+                yield from _perhaps([line for handler in handlers for line in handler.body] + first)
             case _:
-                yield from _type_alias(statement)
+                yield from _type_alias(statement) or _opaque(statement)
 
 
-def _type_alias(statement: ast.stmt) -> Iterator[tuple[str, Meaning]]:
-    """Yield the name that `type Region = ...` binds, which Python has from 3.12 on."""
-    if type(statement).__name__ == "TypeAlias":
-        alias, value = getattr(statement, "name", None), getattr(statement, "value", None)
-        if isinstance(alias, ast.Name) and isinstance(value, ast.expr):
-            yield alias.id, value
+def _perhaps(body: Iterable[ast.stmt]) -> Iterator[tuple[str, Meaning]]:
+    """Yield what statements bind of which only some are executed: imports are alternatives for one thing."""
+    for name, meaning in _meanings(body):
+        yield name, meaning if isinstance(meaning, Imported) else Opaque()
+
+
+def _type_alias(statement: ast.stmt) -> list[tuple[str, Meaning]]:
+    """Return the name that `type Region = ...` binds, which Python has from 3.12 on."""
+    if type(statement).__name__ != "TypeAlias" or getattr(statement, "type_params", None):
+        return []
+    alias, value = getattr(statement, "name", None), getattr(statement, "value", None)
+    return [(alias.id, value)] if isinstance(alias, ast.Name) and isinstance(value, ast.expr) else []
+
+
+def _opaque(statement: ast.stmt) -> Iterator[tuple[str, Meaning]]:
+    """Yield the names that any other statement binds or changes, such as `LIMIT += 1`."""
+    from flownb.names import find_names
+
+    names = find_names(statement)
+    bound = names.binds | names.deletes
+    for name in sorted(bound | names.mutates):
+        yield name, Opaque(changed=name not in bound)
 
 
 def _imported_from(module: str, names: Iterable[ast.alias], level: int) -> Iterator[tuple[str, Meaning]]:

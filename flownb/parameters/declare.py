@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from flownb.errors import ParameterError
 from flownb.flow import Parameter
-from flownb.parameters.lines import LogicalLine, logical_lines, parse, parse_expression, unix_text
+from flownb.parameters.derived import check_defaults
+from flownb.parameters.lines import LogicalLine, logical_lines, parse, parse_expression, span, tidy, unix_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def split_leading(source: str) -> Leading:
     The leading block is an optional docstring, then imports and annotated assignments of plain names in
     any order, with blank lines and comments between them. It ends at the first other statement.
 
-    Raises `ParameterError` where a name is declared twice.
+    Raises `ParameterError` where a name is declared twice, or a default reads one that is declared below it.
     """
     text = unix_text(source)
     found: dict[str, Parameter] = {}
@@ -77,6 +78,7 @@ def split_leading(source: str) -> Leading:
             break
     if not found:
         return Leading((), (), description, source, 1)
+    check_defaults(tuple(found.values()))
     blank = _BLANK_START.match(text[end:])
     end += blank.end() if blank else 0
     return Leading(
@@ -129,16 +131,16 @@ def _annotated(line: LogicalLine, statement: ast.stmt) -> Parameter | None:
         isinstance(statement, ast.AnnAssign) and statement.simple and isinstance(statement.target, ast.Name)
     ):
         return None
-    _, end = _span(line.text, statement)
+    _, end = span(line.text, statement)
     # What stands between the parts is cut at its `:` and `=`, not taken from the nodes: nodes do not
     # include the parentheses around them, without which a value of several lines is not Python.
-    colon = line.text.index(":", _span(line.text, statement.target)[1]) + 1
+    colon = line.text.index(":", span(line.text, statement.target)[1]) + 1
     annotation, default = line.text[colon:end], None
     if statement.value is not None:
-        equals = line.text.index("=", _span(line.text, statement.annotation)[1])
-        annotation, default = line.text[colon:equals], _tidy(line.text[equals + 1 : end])
+        equals = line.text.index("=", span(line.text, statement.annotation)[1])
+        annotation, default = line.text[colon:equals], tidy(line.text[equals + 1 : end])
     _, help_text = _comment(line, statement)
-    return Parameter(statement.target.id, _tidy(annotation), default, help_text)
+    return Parameter(statement.target.id, tidy(annotation), default, help_text)
 
 
 def _assigned(line: LogicalLine, statement: ast.stmt) -> Iterator[Parameter]:
@@ -147,8 +149,8 @@ def _assigned(line: LogicalLine, statement: ast.stmt) -> Iterator[Parameter]:
         yield annotated
     if not isinstance(statement, ast.Assign):
         return
-    equals = line.text.index("=", _span(line.text, statement.targets[-1])[1])
-    default = _tidy(line.text[equals + 1 : _span(line.text, statement)[1]])
+    equals = line.text.index("=", span(line.text, statement.targets[-1])[1])
+    default = tidy(line.text[equals + 1 : span(line.text, statement)[1]])
     annotation, help_text = _comment(line, statement)
     for target in statement.targets:
         if isinstance(target, ast.Name):
@@ -229,36 +231,13 @@ def _cut_type(text: str) -> tuple[str, str]:
 # -- text ------------------------------------------------------------------------------------------------
 
 
-def _tidy(text: str) -> str:
-    return re.sub(r"\A(?:\s|\\\n)+|(?:\s|\\\n)+\Z", "", text)
-
-
-def _offset(text: str, row: int, column: int) -> int:
-    """Offset of a position that the parser gave: row from 1, column in bytes of UTF-8."""
-    start = 0
-    for _ in range(row - 1):
-        start = text.index("\n", start) + 1
-    if text.isascii():
-        return start + column
-    end = text.find("\n", start)
-    encoded = text[start : end if end >= 0 else None].encode("utf-8", "surrogatepass")
-    return start + len(encoded[:column].decode("utf-8", "surrogatepass"))
-
-
-def _span(text: str, node: ast.stmt | ast.expr) -> tuple[int, int]:
-    start = _offset(text, node.lineno, node.col_offset)
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    return start, _offset(text, node.end_lineno, node.end_col_offset)
-
-
 def _segment(line: LogicalLine, node: ast.stmt | ast.expr) -> str:
-    start, end = _span(line.text, node)
+    start, end = span(line.text, node)
     return line.text[start:end]
 
 
 def _behind(line: LogicalLine, statement: ast.stmt) -> int:
     """Offset of what follows a statement: another one on its line, or the next line."""
-    end = _span(line.text, statement)[1]
+    end = span(line.text, statement)[1]
     rest = line.text[end:].lstrip("; \t\f\\\n")
     return line.end if not rest or rest.startswith("#") else line.offset + len(line.text) - len(rest)

@@ -17,11 +17,13 @@ from flownb.parameters.types import (
     Many,
     Members,
     OneOf,
+    Open,
     Plain,
     Type,
     Unknown,
     infer,
     resolve,
+    without_bounds,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +32,28 @@ if TYPE_CHECKING:
     from flownb.flow import Flow, Parameter
     from flownb.parameters.context import Context
 
+#: first words of what types are called that are counted
+_COUNTED = frozenset(
+    {
+        "complex",
+        "date",
+        "decimal",
+        "duration",
+        "fraction",
+        "list",
+        "mail",
+        "mapping",
+        "number",
+        "path",
+        "regular",
+        "set",
+        "size",
+        "time",
+        "URL",
+        "UUID",
+        "whole",
+    }
+)
 _COLLECTIONS: Mapping[str, str] = {
     "builtins.list": "list",
     "builtins.tuple": "list",
@@ -104,10 +128,25 @@ def type_text(kind: Type) -> str:
             texts = [type_text(each) for each in types if each != NOTHING]
             return _or([*texts, "none"] if NOTHING in types else texts)
         case Bounded(inner=inner, limits=limits):
-            bounds = [_BOUNDS[name].format(value) for name, value in limits if name in _BOUNDS]
-            return f"{type_text(inner)} {' and '.join(bounds)}".strip()
+            return _bounded_text(type_text(inner), limits)
+        case Open(inner=Bounded(inner=inner, limits=limits), limits=more):
+            return _bounded_text(type_text(inner), (*limits, *more))
+        case Open(inner=inner, limits=limits):
+            return _bounded_text(type_text(inner), limits)
         case Many():
             return _collection_text(kind)
+
+
+def _bounded_text(text: str, limits: Sequence[tuple[str, Any]]) -> str:
+    bounds = [_BOUNDS[name].format(value) for name, value in limits if name in _BOUNDS]
+    return f"{text} {' and '.join(bounds)}".strip()
+
+
+def expected(kind: Type) -> str:
+    """Return what people call a type with its article: "a whole number"; choices stay as they are."""
+    text = type_text(kind)
+    first = text.partition(" ")[0]
+    return f"a {text}" if first in _COUNTED else f"an {text}" if first.startswith("IP") else text
 
 
 def _collection_text(kind: Many) -> str:
@@ -134,8 +173,9 @@ def _info(parameter: Parameter, context: Context) -> ParameterInfo:
     if isinstance(kind, OneOf):
         others = [part for part in kind.types if part != NOTHING]
         single = others[0] if len(others) == 1 else kind
+    single = single.inner if isinstance(single, Open) else single
     limits = single.limits if isinstance(single, Bounded) else ()
-    single = single.inner if isinstance(single, Bounded) else single
+    single = without_bounds(single)
     secret = is_secret(parameter.annotation, context)
     text = parameter.annotation if isinstance(kind, Unknown) else type_text(kind)
     return ParameterInfo(

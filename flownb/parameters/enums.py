@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import enum
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from flownb.parameters.readings import NotReadableError, member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +24,10 @@ _BASES: dict[str, type] = {
 }
 _MIXINS: dict[str, type] = {"str": str, "int": int, "float": float, "bytes": bytes}
 #: methods that make a member's value another one than is written
-_MAKES_VALUES = frozenset({"__new__", "__init__", "_generate_next_value_", "__init_subclass__"})
+_MAKES_VALUES = frozenset(
+    {"__new__", "__init__", "_generate_next_value_", "__init_subclass__", "_missing_"}
+    | {"__get_pydantic_core_schema__"}
+)
 
 
 class _NotStaticError(Exception):
@@ -32,7 +38,8 @@ def static_enum(definition: ast.ClassDef, context: Context) -> type[enum.Enum] |
     """Return an Enum with the name, bases and members of a class statement, or None.
 
     None where it is no Enum, or one whose members are not literals: nothing of the source is executed.
-    Methods are left out. A member of the notebook's own class is taken as the member of that name.
+    Methods are left out. A member of the notebook's own class is taken as the member of that name, and so is
+    the name.
     """
     try:
         bases = _bases(definition, context)
@@ -44,18 +51,23 @@ def static_enum(definition: ast.ClassDef, context: Context) -> type[enum.Enum] |
             namespace["__module__"] = "__main__"
             namespace["__qualname__"] = definition.name
             namespace.update(members)
-            namespace["_missing_"] = classmethod(_same_name)
+            namespace["_missing_"] = classmethod(_by_name)
 
         return types.new_class(definition.name, bases, exec_body=fill)
     except (_NotStaticError, TypeError, ValueError):
         return None
 
 
-def _same_name(cls: type[enum.Enum], value: object) -> enum.Enum | None:
-    """Take a member of the real class, from which this one was read, as the member that has its name."""
+def _by_name(cls: type[enum.Enum], value: object) -> enum.Enum | None:
+    """Return the member of that name, or that a member of the real class stands for."""
     if isinstance(value, enum.Enum) and type(value).__name__ == cls.__name__:
-        return cls.__members__.get(value.name)
-    return None
+        return cls.__members__.get(value.name) or cls(value.value)
+    if isinstance(value, str):
+        with suppress(NotReadableError):
+            found: enum.Enum = member(value, cls.__members__)
+            return found
+    inherited: enum.Enum | None = super(cls, cls)._missing_(value)  # type: ignore[misc]  # it makes flags
+    return inherited
 
 
 def _bases(definition: ast.ClassDef, context: Context) -> tuple[type, ...] | None:

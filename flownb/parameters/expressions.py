@@ -14,6 +14,7 @@ import decimal
 import enum
 import fractions
 import ipaddress
+import keyword
 import math
 import pathlib
 import re
@@ -24,12 +25,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import ParameterError
+from flownb.parameters.instances import arguments
 from flownb.parameters.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
+#: with these, what is written reads the same whatever a flow has imported
+PLAIN_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        module: module
+        for module in (
+            *("collections", "datetime", "decimal", "fractions", "ipaddress", "numpy", "pandas", "pathlib"),
+            *("pydantic", "re", "uuid", "zoneinfo"),
+        )
+    }
+)
 #: Python's tokenizer takes 200 nested brackets; a level may need three
 _DEEPEST = 60
 _MOST_VALUES = 1_000_000
@@ -42,7 +54,8 @@ def render(value: Any, bound: Mapping[str, str] = _NO_NAMES, *, secrets: bool = 
 
     `bound` maps qualified names to expressions under which they are at hand where the expression is
     evaluated: `{"datetime.date": "date", "pandas": "pd"}`. Subclasses of `str` and `int` are written as
-    what they are based on, numpy's scalars as Python's numbers.
+    what they are based on, numpy's scalars as Python's numbers; models, dataclasses and named tuples of the
+    classes in `bound` by their constructors.
 
     Raises `ParameterError` for what cannot be written: other objects, cycles, too deep or too many values,
     and a `Secret`, unless `secrets` says that the expression is not kept anywhere.
@@ -87,7 +100,10 @@ class _Writer:
             return self._secret(value)
         if isinstance(value, enum.Enum):
             return self._member(value)
-        writer = _EXACT.get(type(value)) or self._kind(value)
+        writer = _EXACT.get(type(value))
+        if writer is None and self._knows(type(value)) and (keywords := arguments(value)) is not None:
+            return self._made(type(value), keywords)
+        writer = writer or self._kind(value)
         if writer is None:
             raise _refusal(value)
         return writer(self, value)
@@ -249,6 +265,16 @@ class _Writer:
         if isinstance(value, enum.Flag) and value.name not in cls.__members__:
             return f"{owner}({self.write(value.value)})"
         return f"{owner}.{value.name}" if value.name.isidentifier() else f"{owner}[{value.name!r}]"
+
+    def _knows(self, cls: type) -> bool:
+        return f"{cls.__module__}.{cls.__qualname__}" in self._bound or cls.__module__ in self._bound
+
+    def _made(self, cls: type, keywords: Mapping[str, Any]) -> str:
+        if all(name.isidentifier() and not keyword.iskeyword(name) for name in keywords):
+            return (
+                f"{self.owner(cls)}({', '.join(f'{name}={self.write(v)}' for name, v in keywords.items())})"
+            )
+        return f"{self.owner(cls)}(**{self.dict_(dict(keywords))})"
 
     def owner(self, cls: type) -> str:
         """Return the expression for a class that a module, or the flow, defines."""

@@ -1,4 +1,8 @@
-"""Parameters from the command line's `name=value` and from files."""
+"""Parameters from the command line's `name=value` and from files.
+
+JSON and TOML say of what type a value is. YAML guesses (`12:30` is 750, `no` is false): what is written in it
+is `Text`, and the declared type says what it stands for, as on the command line.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import ParameterError
+from flownb.parameters.coerce import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
 
 #: the most values that a file may stand for: YAML's references can make a small file endless
 _MOST_VALUES = 1_000_000
+
+
+_YAML_TEXT = "tag:yaml.org,2002:str"
+_YAML_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
 class _FileError(Exception):
@@ -25,8 +34,8 @@ class _FileError(Exception):
         self.line = line
 
 
-def parse_assignment(text: str) -> tuple[str, str]:
-    """Split `name=value` at the first `=`; the value is kept as it is, whatever it holds.
+def parse_assignment(text: str) -> tuple[str, Text]:
+    """Split `name=value` at the first `=`; the value is text, kept as it is, whatever it holds.
 
     Raises `ParameterError` where there is no `=` or no name.
     """
@@ -37,7 +46,7 @@ def parse_assignment(text: str) -> tuple[str, str]:
         raise ParameterError(
             f"a parameter is given as name=value, and {label} is not; quote it if it has spaces"
         )
-    return name, value
+    return name, Text(value)
 
 
 def read_file(path: str | PathLike[str]) -> dict[str, Any]:
@@ -64,14 +73,15 @@ def read_file(path: str | PathLike[str]) -> dict[str, Any]:
         raise ParameterError(f"{place}: {error}") from error
     except RecursionError:
         raise ParameterError(f"{file} is nested too deep") from None
-    if found is None:
+    if found is None or (isinstance(found, Text) and found.null):
         return {}
     if not isinstance(found, dict):
-        raise ParameterError(f"{file}, line 1: expected names with values, found a {type(found).__name__}")
+        kind = "str" if isinstance(found, Text) else type(found).__name__
+        raise ParameterError(f"{file}, line 1: expected names with values, found a {kind}")
     for name in found:
         if not isinstance(name, str):
             raise ParameterError(f"{file}: a parameter's name is text, and {name!r} is not; put it in quotes")
-    return found
+    return {str(name): value for name, value in found.items()}
 
 
 def _read_json(text: str) -> Any:
@@ -101,12 +111,22 @@ def _read_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses a key that is there twice, where YAML takes the last in silence."""
+        """Takes scalars for text; refuses a key that is there twice, where YAML takes the last in silence."""
+
+        # of what YAML sees in plain scalars, only that a key merges
+        yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}  # noqa: RUF012
+
+        def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+            found = super().construct_scalar(node)
+            if node.tag != _YAML_TEXT or not isinstance(found, str):
+                return found
+            quoted = getattr(node, "style", None) is not None
+            return Text(found, quoted=quoted, null=not quoted and found in _YAML_NULLS)
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             seen: set[str] = set()
             for key, _ in node.value:
-                if key.value in seen and isinstance(key.value, str) and key.value != "<<":
+                if isinstance(key.value, str) and key.value in seen and key.value != "<<":
                     raise _FileError(f"`{key.value}` is there twice", key.start_mark.line + 1)
                 seen.update([key.value] if isinstance(key.value, str) else [])
             return super().construct_mapping(node, deep=deep)

@@ -67,6 +67,9 @@ PLAIN: Final[Mapping[str, str]] = {
     "pydantic.IPvAnyNetwork": "IP network",
 }
 
+#: those that the run judges, as they ask for something where it runs
+THERE: Final = frozenset({"pydantic.FilePath", "pydantic.DirectoryPath", "pydantic.NewPath"})
+
 ANYTHING: Final = frozenset({"typing.Any", "builtins.object", "typing.Final"})
 
 #: collections, and how many types they have inside
@@ -164,6 +167,26 @@ LIMITS: Final = frozenset(
     | {"max_digits", "decimal_places", "strip_whitespace", "to_lower", "to_upper"}
 )
 TEXT_LIMITS: Final = frozenset({"strip_whitespace", "to_lower", "to_upper"})
+
+#: what `Field` tells beside constraints: none of it says which values are right
+NOTES: Final = frozenset(
+    {"title", "description", "examples", "default", "default_factory", "alias", "validation_alias"}
+    | {
+        "serialization_alias",
+        "alias_priority",
+        "json_schema_extra",
+        "deprecated",
+        "repr",
+        "exclude",
+        "frozen",
+    }
+)
+#: calls whose keywords are constraints, by their names
+FIELDS: Final = frozenset({"pydantic.Field", "pydantic.StringConstraints", "annotated_types.Interval"})
+#: marks that look at a value when the type before them has judged it
+AFTER: Final = frozenset(
+    {"pydantic.AfterValidator", "pydantic.functional_validators.AfterValidator", "annotated_types.Predicate"}
+)
 
 #: marks of `annotated_types`, and which constraints their arguments are
 MARKS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 import warnings
 from dataclasses import dataclass, field
@@ -51,6 +52,14 @@ def parse_expression(text: str) -> ast.expr | None:
     if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
         return None
     return tree.body[0].value
+
+
+def written_type(annotation: str) -> ast.expr | None:
+    """Return the syntax tree of a type, also of one that is written as text; None where it is none."""
+    tree = parse_expression(annotation)
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        return parse_expression(tree.value)
+    return tree
 
 
 def statements(source: str) -> Iterator[ast.stmt]:
@@ -147,3 +156,28 @@ def _may_lead(head: Sequence[tokenize.TokenInfo]) -> bool:
     if first.type == tokenize.STRING or first.string in {"import", "from"}:
         return True
     return first.type == tokenize.NAME and (len(head) == 1 or head[1].string == ":")
+
+
+def _offset(text: str, row: int, column: int) -> int:
+    """Offset of a position that the parser gave: row from 1, column in bytes of UTF-8."""
+    start = 0
+    for _ in range(row - 1):
+        start = text.index("\n", start) + 1
+    if text.isascii():
+        return start + column
+    end = text.find("\n", start)
+    encoded = text[start : end if end >= 0 else None].encode("utf-8", "surrogatepass")
+    return start + len(encoded[:column].decode("utf-8", "surrogatepass"))
+
+
+def span(text: str, node: ast.stmt | ast.expr) -> tuple[int, int]:
+    """Return where in a text a node of its syntax tree begins and ends."""
+    start = _offset(text, node.lineno, node.col_offset)
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return start, _offset(text, node.end_lineno, node.end_col_offset)
+
+
+def tidy(text: str) -> str:
+    """Return a piece of Python without the blank space at its ends."""
+    return re.sub(r"\A(?:\s|\\\n)+|(?:\s|\\\n)+\Z", "", text)

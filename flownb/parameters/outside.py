@@ -13,41 +13,40 @@ from flownb.parameters import known
 from flownb.parameters.context import context_of_flow
 from flownb.parameters.description import type_of
 from flownb.parameters.expressions import imported
-from flownb.parameters.lines import parse_expression
+from flownb.parameters.lines import parse, parse_expression, written_type
 from flownb.parameters.types import (
     NOTHING,
-    Anything,
     Bounded,
-    Choice,
     Many,
     Members,
     OneOf,
     Plain,
     Type,
-    Unknown,
+    is_open,
     without_bounds,
 )
 
 if TYPE_CHECKING:
     from flownb.flow import Flow, Parameter
+    from flownb.parameters.context import Context
 
 _HEAD = "# Text from outside (plain papermill passes dates and paths as text) becomes what was declared."
 #: what papermill itself passes as it is
 _PASSED = frozenset({f"builtins.{name}" for name in ("None", "bool", "int", "float", "str", "list", "dict")})
 
 
-def coercion_source(flow: Flow) -> str:
-    """Return the source of a cell that makes texts what the flow's parameters declare.
+def coercion_source(flow: Flow, context: Context | None = None) -> str:
+    """Return statements that make texts what the flow's parameters declare.
 
-    It costs nothing where the values are of the declared types already: pydantic is only imported where
-    one is not. Empty where every declared type is one that papermill passes.
+    They cost nothing where the values are of the declared types already: pydantic is only imported where
+    one is not. Empty where every declared type is one that papermill passes, or is judged in the run anyway.
     """
-    context = context_of_flow(flow)
+    context = context or context_of_flow(flow)
     names = {parameter.name for parameter in flow.parameters}
     lines: list[str] = []
     for parameter in flow.parameters:
         kind = type_of(parameter, context)
-        test = _test(parameter.name, kind) if parameter.annotation else ""
+        test = _test(parameter.name, kind) if parameter.annotation and not is_open(kind) else ""
         written = _written(parameter, kind, names) if test else None
         if written is not None:
             call = f'__import__("pydantic").TypeAdapter({written}).validate_python({parameter.name})'
@@ -86,8 +85,6 @@ def _needy_part(kind: Type) -> Type:
 
 def _needs(kind: Type) -> bool:
     match kind:
-        case Anything() | Unknown() | Choice():
-            return False
         case Members():
             return True
         case Plain(path=path):
@@ -98,20 +95,25 @@ def _needs(kind: Type) -> bool:
             return all(_needs(part) or part == NOTHING for part in types)
         case Many(path=path, items=items):
             return path not in ("builtins.list", "builtins.dict") or any(_needs(item) for item in items)
+    return False
 
 
 def _written(parameter: Parameter, kind: Type, names: set[str]) -> str | None:
     """Return the type as the cell can name it: as declared, unless a parameter has taken such a name."""
-    tree = parse_expression(parameter.annotation)
-    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-        tree = parse_expression(tree.value)
+    tree = written_type(parameter.annotation)
+    words = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} if tree is not None else set()
+    return _spelled(kind) if words & names else type_source(parameter.annotation)
+
+
+def type_source(annotation: str) -> str:
+    """Return the source of a type in one line, and not as text where it was written so."""
+    tree = written_type(annotation)
     if tree is None:
-        return None
-    words = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if words & names:
-        return _spelled(kind)
-    quoted = isinstance(parse_expression(parameter.annotation), ast.Constant)
-    return ast.unparse(tree) if quoted or "\n" in parameter.annotation else parameter.annotation
+        return repr(annotation)
+    alone = parse(annotation)  # not a text, nor of several lines or statements
+    plain = alone is not None and len(alone.body) == 1 and not {"\n", "#"} & set(annotation)
+    quoted = isinstance(parse_expression(annotation), ast.Constant)
+    return annotation if plain and not quoted else ast.unparse(tree)
 
 
 def _spelled(kind: Type) -> str | None:

@@ -2,8 +2,9 @@
 
 An annotation is walked as a syntax tree. Names lead through the notebook's imports to an allow-list of types
 of the standard library, typing and pydantic; whatever is not on it - other calls, private attributes,
-arithmetic - is `Unknown`, which takes any Python object. The result is plain data, so that listing and
-describing parameters needs no pydantic.
+arithmetic - is `Unknown`, or `Open` where a part is understood: the run's own process judges it, in which the
+notebook's classes exist (`is_open`). The result is plain data, so that listing and describing parameters
+needs no pydantic.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from flownb.parameters.context import Context
 
+_COMPUTED = object()  #: a constraint's value that source text does not tell
 #: how many parts a type may have, and how deep they may be nested: bounds for hostile declarations
 _MOST_PARTS = 2000
 _DEEPEST = 40
@@ -41,7 +43,7 @@ class Anything:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A type of which source text tells nothing; it takes any Python object."""
+    """A type of which source text tells nothing."""
 
     text: str
     missing: str = ""  #: a name that nothing imports, though it is known where it comes from
@@ -85,10 +87,18 @@ class Bounded:
     limits: tuple[tuple[str, Any], ...]
 
 
-Type = Plain | Anything | Unknown | Choice | Members | OneOf | Many | Bounded
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A type that asks for more than source text tells: a limit that is computed, a validator."""
+
+    inner: Type  #: what is understood
+    limits: tuple[tuple[str, str], ...] = ()  #: constraints with the source of their values
+    blind: bool = False  #: whether the rest may change what comes, before it is held to `inner`
+
+
+Type = Plain | Anything | Unknown | Choice | Members | OneOf | Many | Bounded | Open
 
 NOTHING = Plain("builtins.None")
-TEXT = Plain("builtins.str")
 ANYTHING = Anything()
 
 
@@ -129,16 +139,31 @@ def infer(default: str | None, context: Context) -> Type:
 
 def without_bounds(kind: Type) -> Type:
     """Return a type without its constraints."""
-    while isinstance(kind, Bounded):
+    while isinstance(kind, Bounded | Open):
         kind = kind.inner
     return kind
+
+
+def is_open(kind: Type) -> bool:
+    """Whether the run's own process has to judge a value, as source text does not tell all of the type."""
+    return any(isinstance(part, Open) for part in parts(kind)) or is_blind(kind)
+
+
+def is_blind(kind: Type) -> bool:
+    """Whether nothing of a value can be read or judged before the run."""
+    return any(
+        isinstance(part, Unknown)
+        or (isinstance(part, Open) and part.blind)
+        or (isinstance(part, Plain) and part.path in known.THERE)
+        for part in parts(kind)
+    )
 
 
 def parts(kind: Type) -> Iterator[Type]:
     """Yield a type and all that it is made of."""
     yield kind
     match kind:
-        case Bounded(inner=inner):
+        case Bounded(inner=inner) | Open(inner=inner):
             yield from parts(inner)
         case OneOf(types=inside) | Many(items=inside):
             for part in inside:
@@ -209,7 +234,9 @@ class _Resolver:
                 built = static_enum(definition, self.context)
                 return Members(built) if built is not None else Unknown(node.id)
             case ast.expr() as alias:
-                return self.resolve(alias)
+                kind = self.resolve(alias)
+                made = isinstance(alias, ast.Call) and isinstance(kind, Unknown) and not kind.missing
+                return Unknown(node.id) if made else kind
             case None:
                 return Unknown(node.id, missing=node.id if node.id in known.IMPORTS else "")
         return Unknown(node.id)
@@ -231,20 +258,16 @@ class _Resolver:
                 return self.resolve(inside)
             case "typing.Literal":
                 return self._literal(items) or Unknown(ast.unparse(node))
-            case "re.Pattern" | "pydantic.Json":
-                return Plain(path)
-        if path in known.COLLECTIONS:
-            return self._collection(path, items)
-        return Unknown(ast.unparse(node))
+        found = self._collection(path, items) if path in known.COLLECTIONS else None
+        return found or Unknown(ast.unparse(node))
 
-    def _collection(self, path: str, items: Sequence[ast.expr]) -> Type:
+    def _collection(self, path: str, items: Sequence[ast.expr]) -> Type | None:
         if path == "builtins.tuple":
             if len(items) == 2 and isinstance(items[1], ast.Constant) and items[1].value is ...:
                 return Many(path, (self.resolve(items[0]),))
             return Many(path, tuple(self.resolve(item) for item in items), endless=False)
-        wanted = known.COLLECTIONS[path]
-        if len(items) != wanted:
-            return Many(path, ())
+        if len(items) != known.COLLECTIONS[path]:
+            return None
         return Many(path, tuple(self.resolve(item) for item in items))
 
     def _literal(self, items: Sequence[ast.expr]) -> Type | None:
@@ -272,37 +295,56 @@ class _Resolver:
         return list(nested.values) if isinstance(nested, Choice) else None
 
     def _annotated(self, items: Sequence[ast.expr]) -> Type:
-        inner = self.resolve(items[0])
-        limits: dict[str, Any] = {}
+        kind = self.resolve(items[0])
         for item in items[1:]:
-            if isinstance(item, ast.Call):
-                limits.update(self._limits(item))
-        return Bounded(inner, tuple(limits.items())) if limits else inner
+            if not isinstance(item, ast.Constant):  # a note
+                kind = self._marked(kind, item)
+        return kind
 
-    def _limits(self, call: ast.Call) -> dict[str, Any]:
-        path = self._path(call.func) or ""
-        if path in {"pydantic.Field", "pydantic.StringConstraints", "annotated_types.Interval"}:
-            return self._keywords(call)
+    def _marked(self, kind: Type, mark: ast.expr) -> Type:
+        """Return a type with one more mark of `Annotated` on it; what is behind an open one is open, too."""
+        path = (self._path(mark.func) or "") if isinstance(mark, ast.Call) else ""
+        if isinstance(mark, ast.Call) and path in known.AFTER:
+            return Open(kind)
+        if not isinstance(mark, ast.Call) or not (path in known.MARKS or path in known.FIELDS):
+            return Open(kind, blind=True)
         names = known.MARKS.get(path, ())
-        values = (self._constant(argument) for argument in call.args)
-        return {**dict(zip(names, values, strict=False)), **self._keywords(call)} if names else {}
+        given = [*zip(names, mark.args, strict=False), *((k.arg or "**", k.value) for k in mark.keywords)]
+        if path in known.MARKS and len(mark.args) > len(names):
+            return Open(kind, blind=True)
+        return self._limited(kind, given)
 
-    def _keywords(self, call: ast.Call) -> dict[str, Any]:
-        found = {}
-        for keyword in call.keywords:
-            value = self._constant(keyword.value) if keyword.arg in known.LIMITS else None
-            if keyword.arg is not None and value is not None:
-                found[keyword.arg] = value
-        return found
+    def _limited(self, kind: Type, given: Sequence[tuple[str, ast.expr]]) -> Type:
+        limits: list[tuple[str, Any]] = []
+        left: list[tuple[str, str]] = []
+        for name, node in given:
+            value = self._constant(node)
+            if name not in known.LIMITS:
+                if name not in known.NOTES:
+                    return Open(kind, blind=True)
+            elif value is _COMPUTED or isinstance(kind, Open):
+                left.append((name, ast.unparse(node)))
+            elif value is not None:  # which is no limit
+                limits.append((name, value))
+        if isinstance(kind, Open) and not kind.blind:
+            left, kind = [*kind.limits, *left], kind.inner
+        if isinstance(kind, Bounded):
+            computed = dict(left)  # which hold in the place of those that are written before them
+            before = [limit for limit in kind.limits if limit[0] not in computed]
+            if not dict(before).keys() & dict(limits).keys():
+                limits, kind = [*before, *limits], kind.inner
+        kind = Bounded(kind, tuple(limits)) if limits else kind
+        return Open(kind, tuple(left)) if left else kind
 
     def _constant(self, node: ast.expr) -> Any:
-        """Return the value of a constraint: a literal, a carried constant, a date or a Decimal; else None."""
+        """Return the value of a constraint: a literal, a carried constant, a date or a Decimal."""
         match node:
             case ast.Name(id=name):
                 meaning = self.context.names.get(name)
                 node = meaning if isinstance(meaning, ast.expr) else node
             case ast.Call(func=func, args=args, keywords=[]):
-                return known.construct(self._path(func), [_literal(argument) for argument in args])
+                found = known.construct(self._path(func), [_literal(argument) for argument in args])
+                return _COMPUTED if found is None else found
         return _literal(node)
 
     def _called(self, node: ast.Call, path: str | None) -> Type:
@@ -310,11 +352,12 @@ class _Resolver:
             return self.resolve(node.args[1])
         if path is not None and path in known.CONSTRAINED:
             inner = _standard(known.CONSTRAINED[path])
-            assert inner is not None
             if isinstance(inner, Many) and node.args:
-                inner = self._collection(inner.path, node.args[:1])
-            limits = self._keywords(node)
-            return Bounded(inner, tuple(limits.items())) if limits else inner
+                inner = self._collection(inner.path, node.args)
+            elif node.args:
+                inner = None
+            given = [(keyword.arg or "**", keyword.value) for keyword in node.keywords]
+            return self._limited(inner, given) if inner is not None else Unknown(ast.unparse(node))
         missing = node.func.id if isinstance(node.func, ast.Name) else ""
         unbound = missing in known.IMPORTS and missing not in self.context.names
         return Unknown(ast.unparse(node), missing=missing if unbound else "")
@@ -345,7 +388,7 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError, MemoryError):
-        return None
+        return _COMPUTED
 
 
 def names_missing(kind: Type) -> list[tuple[str, str]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import reprlib
+import ast
+import builtins
 import unicodedata
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import ParameterError
-from flownb.parameters.coerce import from_text, revalue
+from flownb.parameters.coerce import Text, holds, plain, read
 from flownb.parameters.context import context_of_flow
-from flownb.parameters.description import type_of, type_text
+from flownb.parameters.description import expected, type_of, type_text
+from flownb.parameters.judging import message, shown, told
+from flownb.parameters.lines import written_type
+from flownb.parameters.recorded import read_value
 from flownb.parameters.secret import is_secret
 from flownb.parameters.types import (
     Anything,
@@ -19,8 +24,11 @@ from flownb.parameters.types import (
     Many,
     Members,
     OneOf,
+    Open,
     Type,
     Unknown,
+    is_blind,
+    is_open,
     names_missing,
     parts,
 )
@@ -31,30 +39,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from flownb.flow import Flow, Parameter
-
-#: first words of what types are called that are counted
-_COUNTED = frozenset(
-    {
-        "complex",
-        "date",
-        "decimal",
-        "duration",
-        "fraction",
-        "list",
-        "mail",
-        "mapping",
-        "number",
-        "path",
-        "regular",
-        "set",
-        "size",
-        "time",
-        "URL",
-        "UUID",
-        "whole",
-    }
-)
-_LONGEST_SHOWN = 60
 
 
 class Validator:
@@ -70,22 +54,23 @@ class Validator:
     def validate(self, given: Mapping[str, Any], *, text: bool = False) -> dict[str, Any]:
         """Return the given values as what was declared, in the order of the declarations.
 
-        Defaults are not evaluated: what is not given is left out. With `text`, values that are `str` come
-        from a command line or a form and are read as their type is written. An Enum of the notebook comes
-        back as a member of an equal class built from its source: `render` writes it by its name.
+        Defaults are not evaluated: what is not given is left out. A `Text` is read as its type is written;
+        with `text`, each value that is a `str` is one. An Enum of the notebook comes back as a member of an
+        equal class built from its source: `render` writes it by its name. Of a type that source text does not
+        tell whole (`is_open`) what it does tell is judged here, and the rest where the flow runs.
 
         Raises one `ParameterError` that lists every unknown, missing and wrong parameter.
         """
         problems: list[str] = []
         named: dict[str, Any] = {}
         for name, value in given.items():
-            plain = unicodedata.normalize("NFKC", name)  # as Python reads identifiers
-            if plain not in self._parameters:
+            normal = unicodedata.normalize("NFKC", name)  # as Python reads identifiers
+            if normal not in self._parameters:
                 problems.append(self._unknown(name))
-            elif plain in named:
-                problems.append(f"`{plain}` is given twice")
+            elif normal in named:
+                problems.append(f"`{normal}` is given twice")
             else:
-                named[plain] = value
+                named[normal] = value
         values: dict[str, Any] = {}
         for name, parameter in self._parameters.items():
             kind = self._kinds[name]
@@ -98,31 +83,58 @@ class Validator:
                 problems += [f"`{name}` is required: {type_text(kind)}"] if parameter.required else []
             elif not missing:
                 try:
-                    values[name] = self._value(parameter, kind, named[name], text)
+                    value = Text(named[name]) if text and type(named[name]) is str else named[name]
+                    values[name] = self._value(parameter, kind, value)
                 except _WrongError as wrong:
                     problems.append(str(wrong))
         if problems:
-            raise ParameterError(_message(self._flow.name, problems))
+            raise ParameterError(message(self._flow.name, problems))
         return values
 
-    def _value(self, parameter: Parameter, kind: Type, value: Any, text: bool) -> Any:
-        if not parameter.annotation and not (text and isinstance(value, str)):
+    def _value(self, parameter: Parameter, kind: Type, value: Any) -> Any:
+        if not parameter.annotation and not holds(value, Text):
             return value  # nothing is declared, so nothing can be wrong
+        if is_open(kind) and (hiding := self._hides(parameter)):
+            raise _WrongError(
+                f"the type `{parameter.annotation}` of `{parameter.name}` cannot be checked, as the "
+                f"parameter `{hiding}` has the name of what it is written with: rename the parameter"
+            )
+        if is_blind(kind):
+            return plain(value)
         try:
-            if text:
-                read = from_text if isinstance(value, str) else revalue
-                value = read(value, kind, self._check)
-            return self._check(kind, value)
+            return self._read(kind, value)
         except ParameterError as error:
             raise _WrongError(f"the type `{parameter.annotation}` of `{parameter.name}` {error}") from error
         except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
             secret = is_secret(parameter.annotation, self._context)
             came = "a value that is not shown" if secret else shown(value)
             detail = "" if secret else _detail(error, kind)
-            expected = _with_article(type_text(kind))
-            raise _WrongError(f"`{parameter.name}` takes {expected}; it was given {came}{detail}") from error
+            raise _WrongError(
+                f"`{parameter.name}` takes {expected(kind)}; it was given {came}{detail}"
+            ) from error
+
+    def _read(self, kind: Type, value: Any) -> Any:
+        try:
+            return self._check(kind, read(value, kind, self._check))
+        except ValueError:
+            if isinstance(value, Text) and value.rstrip()[-1:] in (")", "]", "}") and "(" in value:
+                with suppress(ValueError):  # as Python writes it: `date(1990, 1, 1)`
+                    return self._check(kind, read_value(value))
+            raise
+
+    def _hides(self, parameter: Parameter) -> str:
+        """Return the parameter that has the name of something else in a parameter's type; empty for none.
+
+        A type may well be written with another parameter: `Field(ge=start)`.
+        """
+        tree = written_type(parameter.annotation)
+        words = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)] if tree else []
+        others = {*self._context.names, *vars(builtins), parameter.name}
+        return next((word for word in words if word in self._parameters and word in others), "")
 
     def _check(self, kind: Type, value: Any) -> Any:
+        if isinstance(kind, Open):
+            return self._check(kind.inner, value)
         if isinstance(kind, Anything | Unknown):
             return value
         from flownb.parameters.build import adapter
@@ -151,48 +163,12 @@ class _WrongError(Exception):
     """One problem with one parameter, in the words of the message."""
 
 
-def shown(value: object) -> str:
-    """Return a value as a message shows it: short, in one line; only its kind where it is no plain value."""
-    if isinstance(value, str):
-        return repr(value[:_LONGEST_SHOWN]) + ("..." if len(value) > _LONGEST_SHOWN else "")
-    if type(value).__module__ in ("builtins", "datetime", "decimal", "uuid", "pathlib", "fractions"):
-        text = reprlib.repr(value).replace("\n", " ")
-        return text if len(text) <= 2 * _LONGEST_SHOWN else text[: 2 * _LONGEST_SHOWN] + "..."
-    name = type(value).__name__
-    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
-
-
-def _with_article(text: str) -> str:
-    """Write "a whole number" for "whole number"; choices, and what is not counted, stay as they are."""
-    first = text.partition(" ")[0]
-    return f"a {text}" if first in _COUNTED else f"an {text}" if first.startswith("IP") else text
-
-
 def _detail(error: Exception, kind: Type) -> str:
-    from pydantic import ValidationError
-
     if isinstance(kind, Choice | Members) or any(isinstance(part, OneOf) for part in parts(kind)):
         return ""  # the expected type says it all; of a union pydantic tells what each type says: too much
-    if isinstance(error, ValidationError):
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
-        lines = []
-        for each in errors[:3]:
-            place = "".join(f"[{step!r}]" for step in each["loc"])
-            lines.append(
-                f"at {place}: {each['msg']}" if place and isinstance(kind, Many | Bounded) else each["msg"]
-            )
-        return " (" + "; ".join(lines) + ")"
-    return f" ({error})" if str(error) and not isinstance(error, RecursionError) else ""
+    return told(error, places=isinstance(kind, Many | Bounded | Open))
 
 
 def _listed(names: list[str]) -> str:
     quoted = [f"`{name}`" for name in names]
     return " or ".join(part for part in (", ".join(quoted[:-1]), quoted[-1]) if part)
-
-
-def _message(flow: str, problems: list[str]) -> str:
-    if len(problems) == 1:
-        return f"flow `{flow}`: {problems[0]}"
-    return f"flow `{flow}`: {len(problems)} problems with its parameters\n" + "\n".join(
-        f"  - {p}" for p in problems
-    )

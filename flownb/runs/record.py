@@ -40,6 +40,10 @@ def time_of(text: str | datetime | None) -> datetime | None:
     return datetime.fromisoformat(text) if isinstance(text, str) else text
 
 
+PARAMETERS = "ParameterError"
+"""The kind of a `RunError` outside of any step: a given parameter is not what was declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunError:
     """Why a run did not succeed."""
@@ -55,6 +59,11 @@ class RunError:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` wrote; fields of a later version are left out."""
         return cls(**_known(cls, data))
+
+    @property
+    def of_parameters(self) -> bool:
+        """Whether the flow's steps did not begin, as a given parameter is not what was declared."""
+        return self.kind == PARAMETERS and not self.step
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" if self.message else self.kind

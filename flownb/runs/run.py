@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import RecordError, RunFailed
+from flownb.errors import ParametersRefused, RecordError, RunFailed
 from flownb.runs import show
 from flownb.runs.liveness import cancel_requested, request_cancel
 from flownb.runs.markup import shorten, visible
@@ -85,9 +85,14 @@ class Run:
         return self._record.document
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """The parameters' values as Python source; `***` for secrets."""
-        return self._record.parameters
+    def parameters(self) -> dict[str, Any]:
+        """The values that were given; `***` for secrets.
+
+        Of the notebook's own classes, the name of an Enum's member, and a dict of what a model was made of.
+        """
+        from flownb.parameters import recorded_value
+
+        return {name: recorded_value(source) for name, source in self._record.parameters.items()}
 
     @property
     def digest(self) -> str:
@@ -213,7 +218,10 @@ class Run:
         return True
 
     def raise_for_state(self) -> Self:
-        """Return the run if it ended as `Success`; else raise `RunFailed`, which says why and where."""
+        """Return the run if it ended as `Success`; else raise `RunFailed`, which says why and where.
+
+        Where a parameter was not what was declared that is a `ParametersRefused`, a `ParameterError` as well.
+        """
         record = self.record
         if record.state is State.SUCCESS:
             return self
@@ -221,6 +229,8 @@ class Run:
             raise RunFailed(
                 f"flow `{record.flow}` has not ended yet (run {record.id}: {record.state}); wait() for it"
             )
+        if record.error is not None and record.error.of_parameters:
+            raise ParametersRefused(record.error.message)
         lines = [f"flow `{visible(record.flow)}` ended as {record.state}"]
         if record.error is not None:
             first, *rest = show.error_lines(record.error)

@@ -27,7 +27,7 @@ from flownb.runs.markup import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
 
@@ -44,7 +44,7 @@ def run_html(run: RunRecord, outputs: Sequence[OutputRecord]) -> str:
         _steps_html(run),
         outputs_table_html(outputs),
         *(_callback_error_html(error) for error in run.callback_errors),
-        _parameters_html(run.parameters),
+        _parameters_html(run),
         f"<div>{muted('run ' + code(run.id) + ' ')}{muted(code(str(run.notebook)))}</div>",
     ]
     return block("".join(parts))
@@ -66,9 +66,7 @@ def run_text(run: RunRecord, outputs: Sequence[OutputRecord]) -> str:
         parts.append(outputs_text(outputs))
     parts += [shorten(f"callback {callback_error_text(error)}", 400) for error in run.callback_errors]
     if run.parameters:
-        parts.append(
-            "parameters: " + ", ".join(f"{visible(k)}={shorten(v, 80)}" for k, v in run.parameters.items())
-        )
+        parts.append("parameters: " + ", ".join(visible(each) for each in _given(run, 80)))
     parts.append(f"run {visible(run.id)}  {visible(str(run.notebook))}")
     return "\n\n".join(parts) if len(parts) > 2 else "\n".join(parts)
 
@@ -83,7 +81,7 @@ def runs_html(runs: Sequence[RunRecord]) -> str:
             state_html(run.state),
             nowrap(escape(_started(run))),
             nowrap(escape(seconds_text(run.seconds))),
-            escape(shorten(_parameters(run.parameters), 120)),
+            escape(shorten(", ".join(_given(run, 60)), 120)),
             escape(shorten(str(run.error), 160) if run.error else ""),
         )
         for run in runs
@@ -101,7 +99,7 @@ def runs_text(runs: Sequence[RunRecord]) -> str:
             state_text(run.state),
             _started(run),
             seconds_text(run.seconds),
-            _parameters(run.parameters),
+            ", ".join(_given(run, 60)),
             str(run.error) if run.error else "",
         )
         for run in runs
@@ -183,15 +181,18 @@ def _memory(step: StepRecord) -> str:
     return size_text(step.peak_memory_bytes) if step.peak_memory_bytes else ""
 
 
-def _parameters(parameters: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={shorten(value, 60)}" for name, value in parameters.items())
+def _given(run: RunRecord, limit: int) -> list[str]:
+    """Return the parameters of a run as somebody would type them."""
+    from flownb.parameters import recorded_value, typed
+
+    return [
+        f"{name}={shorten(typed(recorded_value(source)), limit)}" for name, source in run.parameters.items()
+    ]
 
 
-def _parameters_html(parameters: Mapping[str, str]) -> str:
-    if not parameters:
-        return ""
-    shown = ", ".join(code(f"{name}={shorten(value, 200)}") for name, value in parameters.items())
-    return f"<div>{muted('parameters ')}{shown}</div>"
+def _parameters_html(run: RunRecord) -> str:
+    shown = ", ".join(code(each) for each in _given(run, 200))
+    return f"<div>{muted('parameters ')}{shown}</div>" if shown else ""
 
 
 def _steps_html(run: RunRecord) -> str:

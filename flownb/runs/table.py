@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import MissingExtra
@@ -82,8 +81,8 @@ def _row(run: Run) -> dict[str, Any]:
         "started": record.started,
         "seconds": record.seconds,
     }
-    for name, text in record.parameters.items():
-        row[f"parameters.{name}" if name in _COLUMNS else name] = _literal(text)
+    for name, value in run.parameters.items():
+        row[f"parameters.{name}" if name in _COLUMNS else name] = value
     outputs = run.outputs
     for output in outputs.records:
         if _small(output):
@@ -95,12 +94,3 @@ def _row(run: Run) -> dict[str, Any]:
 
 def _small(output: OutputRecord) -> bool:
     return output.format in _SAFE and output.size <= _SMALL
-
-
-def _literal(text: str) -> Any:
-    """Return the value of a parameter that is a plain literal; of any other, its source."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
-    return value if value is None or isinstance(value, bool | int | float | str) else text

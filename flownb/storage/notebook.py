@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture.saved import SavedNotebook
-from flownb.document import check_python, from_dict, is_document, load_notebook
+from flownb.document import check_python, from_dict, is_document, load_notebook, whole_notebook
 from flownb.errors import CaptureError, DocumentError, FlowExists, FlownbError, StorageError
 from flownb.files import write_atomic
 from flownb.flow import check_name
@@ -94,6 +94,15 @@ class NotebookStorage(Storage):
         """What is wrong with `%%flow` lines that name no flow."""
         return self.notebook.problems
 
+    @property
+    def whole(self) -> Flow | None:
+        """The notebook as one flow, where it has code, and no cell of it begins with `%%flow`."""
+        notebook = self.notebook
+        if notebook.names or notebook.problems:
+            return None
+        flow = whole_notebook(self.path)
+        return self._stored(flow) if flow.steps else None
+
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
         """Write the flow's cells, with their records, at the end of the notebook, atomically.
 
@@ -116,14 +125,21 @@ class NotebookStorage(Storage):
         return self.flows[flow.name]
 
     def get_flow(self, location: str) -> Flow:
-        """Return the flow; a version other than the one that is there is refused (`FlowNotFound`)."""
+        """Return the flow; a version other than the one that is there is refused (`FlowNotFound`).
+
+        A notebook without flows is one itself, under the name of its file (`whole`).
+        """
         name, version = split_location(location)
-        if name not in self.notebook.names:
+        whole = self.whole if name not in self.notebook.names else None
+        if name not in self.notebook.names and (whole is None or whole.name != name):
             raise self._not_found(name)
-        flow = self.notebook.flow(name)
+        flow = whole or self.notebook.flow(name)
         if version is not None and not (len(version) >= 4 and flow.digest.startswith(version)):
             raise self._not_found(name, version)
-        return changed(flow, storage=self.serialize(), location=f"{name}@{flow.version}")
+        return self._stored(flow)
+
+    def _stored(self, flow: Flow) -> Flow:
+        return changed(flow, storage=self.serialize(), location=f"{flow.name}@{flow.version}")
 
     def notes(self, flow: Flow) -> list[str]:
         """Return what is stale, and where record and source give other flows; see `Storage.notes`."""

@@ -222,7 +222,8 @@ def _refused(text: str, why: str = "") -> StorageError:
 def open_flow(reference: str | Reference) -> tuple[Storage, Flow]:
     """Return the storage and the flow that a reference names.
 
-    Without a name, the store's only flow is taken. Raises `StorageError`, `FlowNotFound`.
+    Without a name, the store's only flow is taken; a notebook without flows is taken whole. Raises
+    `StorageError`, `FlowNotFound`.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
@@ -230,6 +231,9 @@ def open_flow(reference: str | Reference) -> tuple[Storage, Flow]:
     name = reference.name
     if name is None:
         flows = list(storage.flows)
+        whole: Flow | None = getattr(storage, "whole", None) if not flows else None
+        if whole is not None:
+            return storage, whole
         if len(flows) != 1:
             some = (
                 f"holds {', '.join(flows[:10])}; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}"

@@ -13,11 +13,13 @@ from flownb.storage.reference import location, split_location
 from flownb.ui.extension import USAGE
 from flownb.ui.live import MISPLACED
 from flownb.ui.store import LiveStorage
+from flownb.ui.words import split_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flownb.flow import Flow
+    from flownb.parameters import Text
     from flownb.runs import Run, Runs
     from flownb.storage import Storage
     from flownb.ui.live import LiveNotebook
@@ -66,7 +68,7 @@ class FlowMagics:
     def line(self, line: str) -> Any:
         """`%flow [command ...]`; see `%flow help`."""
         try:
-            words = shlex.split(line)
+            words = split_line(line)
         except ValueError as error:
             raise FlownbError(f"`%flow {line}`: {error}; quotes come in pairs") from None
         if not words:
@@ -140,9 +142,10 @@ class FlowMagics:
                 flow.location or flow.name,
                 given,
                 asked_by="notebook",
-                text=True,
                 on_change=on_change,
             )
+        if run.error is not None and run.error.of_parameters:
+            run.raise_for_state()
         if run.state != "Success":
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
             try:
@@ -309,7 +312,7 @@ class FlowMagics:
             return flow.storage, flow.name
         return self.live.keeping.storage or LiveStorage(self.live), split_location(text)[0]
 
-    def _value(self, text: str) -> Any:
+    def _value(self, text: Text) -> Any:
         """Return the value of `{expression}` in the notebook, and any other text as it is."""
         if not (text.startswith("{") and text.endswith("}")):
             return text
