@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import assemble, cell_name
@@ -14,6 +14,7 @@ from flownb.capture.captured import Captured
 from flownb.capture.cell import Header, check_outputs, read_cell, split_name
 from flownb.capture.freezing import freeze
 from flownb.capture.history import History, displayed
+from flownb.capture.marks import mark
 from flownb.capture.texts import unseen_texts
 from flownb.errors import CaptureError
 from flownb.flow import Carried, Flow
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from flownb.capture.cell import Cell
 
 #: what IPython keeps of what was typed: another thing in every session
+_CODE = (ModuleType, type, FunctionType, BuiltinFunctionType)
 _TYPED = frozenset({"In", "_i", "_ii", "_iii", "_ih", "_dh", "_oh", "_sh"})
 
 
@@ -96,6 +98,15 @@ def capture_source(name: str, source: str, namespace: Mapping[str, Any]) -> Flow
     captured = begin(history, cell, namespace)
     captured.execution = history.add(source, imagined=True)
     return assemble(flow, [captured], history).flow
+
+
+def marks_of(names: Iterable[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return marks of the values that names have; what is code has none."""
+    return {
+        name: mark(value)
+        for name in names
+        if name in namespace and not isinstance(value := namespace[name], _CODE)
+    }
 
 
 def _notes(cell: Cell, history: History) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Plan:
         """The secret values, for the kernel alone."""
         if not self.hidden:
             return Secrets()
-        texts = {text for name in self.hidden for text in _texts(self.values[name])}
+        texts = {text for name in self.hidden for text in texts_in(self.values[name])}
         source = render_secrets(self.values, self.flow, hidden=self.hidden)
         return Secrets(source, tuple(sorted(texts, key=len, reverse=True)))
 
@@ -160,7 +160,7 @@ def _noted(value: Any, text: str) -> Any:
 def _secret_texts(value: object) -> Iterable[str]:
     """Yield the texts in a value that were given as secrets, whatever was declared."""
     if isinstance(value, Secret) or hasattr(value, "get_secret_value"):
-        yield from _texts(value)
+        yield from texts_in(value)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _secret_texts(item)
@@ -169,7 +169,7 @@ def _secret_texts(value: object) -> Iterable[str]:
             yield from _secret_texts(item)
 
 
-def _texts(value: object) -> Iterable[str]:
+def texts_in(value: object) -> Iterable[str]:
     """Yield all texts in a value; numbers and the like as they are written."""
     if hasattr(value, "get_secret_value"):
         value = value.get_secret_value()
@@ -179,9 +179,9 @@ def _texts(value: object) -> Iterable[str]:
         yield value.decode("utf-8", "surrogateescape")
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from texts_in(item)
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
-            yield from _texts(item)
+            yield from texts_in(item)
     elif value is not None and not isinstance(value, bool):
         yield str(value)

@@ -93,6 +93,10 @@ class Storage(ABC):
         told = [f"{text} since {flow.name} was captured" for text in changed_modules(flow)]
         return [f"{line}; a run uses what is there now" for line in told]
 
+    def marks(self, flow: Flow) -> Mapping[str, Any]:  # noqa: ARG002  # for those that keep some
+        """Return the marks that were kept of what the flow's steps read and gave (`flownb.capture.marks`)."""
+        return {}
+
     def get_env_runner(self, location: str) -> EnvRunner:
         """Return a command and environment variables that run the flow on another machine (PIN-7).
 

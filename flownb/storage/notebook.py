@@ -145,6 +145,11 @@ class NotebookStorage(Storage):
         """Return what is stale, and where record and source give other flows; see `Storage.notes`."""
         return [*self.notebook.notes(flow.name), *super().notes(flow)]
 
+    def marks(self, flow: Flow) -> Mapping[str, Any]:
+        """Return the marks in the record that the flow is taken from; see `Storage.marks`."""
+        recorded = self.notebook.recorded(flow.name)
+        return recorded.marks if recorded is not None else {}
+
     def serialize(self) -> dict[str, Any]:
         """Return kind and path; the path is absolute, as it may be opened again from another folder."""
         return {"kind": self.kind, "path": str(self.path.absolute())}

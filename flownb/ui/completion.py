@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from flownb.ui.magics import FlowMagics
 
-_WITH_FLOW = ("show", "run", "runs", "forget", "history", "diff", "restore")
-_WITH_VERSION = ("show", "run", "diff", "restore")
+_WITH_FLOW = ("show", "run", "check", "runs", "forget", "history", "diff", "restore")
+_WITH_VERSION = ("show", "run", "check", "diff", "restore")
 _WITH_RUN = ("outputs", "logs")
 _OPTIONS = ("--environment", "--storage", "--out", "--take")
 _VERSIONS_OFFERED = 20
@@ -90,12 +90,13 @@ def _for_line(given: list[str], last: str, offers: Offers) -> Iterable[str]:
         return ["git", "notebook", *offers.stores()]
     if command == "pull":
         return ["--take"]
-    if command == "run":
+    if command in ("run", "check"):
         parameters = offers.parameters(rest[0])
         name, mark, _ = last.partition("=")
         if mark:
             return [f"{name}={choice}" for choice in parameters.get(name, ())]
-        return [*(f"{parameter}=" for parameter in parameters), "--environment", "--trust"]
+        options = ["--environment", "--trust"] if command == "run" else ["--trust"]
+        return [*(f"{parameter}=" for parameter in parameters), *options]
     if command in _WITH_RUN and not rest:
         return offers.runs()
     if command == "outputs" and len(rest) == 1:

@@ -155,19 +155,22 @@ class Extension:
 
 
 USAGE = """\
-%%flow NAME[.STEP] [--out a,b] [--storage S] [--environment E] [--define]
+%%flow NAME[.STEP] [--out a,b] [--freeze x,y] [--storage S] [--environment E] [--define] [--check]
     First line of a cell: the cell runs as without it, parameters at their defaults, and when it has
     succeeded it is captured as the flow NAME, or as its step STEP.
     --out a,b        names of the outputs; without it the last expression is the output `result`
+    --freeze x,y     carry these values as they are here, in place of what made them
     --storage S      keep this flow there too: another notebook, a folder, a bucket, a repository
     --environment E  named environment (flownb.toml) in which it runs by default
     --define         capture the cell without running it here
+    --check          run the flow isolated then, and compare what it gives with what is here
 
 %flow                               the flows of this notebook
 %flow show NAME                     what was captured and how; the graph of the steps
 %flow run NAME [a=1 ...] [--environment E]
                                     run it; `a={expression}` gives a Python value
                                     NAME@VERSION is that very version; --trust runs one from elsewhere
+%flow check NAME [a=1 ...]          run it isolated, and compare each value with what was here
 %flow storage [git|STORE|notebook]  where captures go beside the notebook
 %flow history NAME                  its versions: when, who, what changed, runs
 %flow diff A [B]                    how two flows or versions differ: %flow diff co2 co2@yesterday

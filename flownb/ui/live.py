@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from flownb.capture.assemble import Assembled, assemble, cell_name
 from flownb.capture.cell import Cell, begins_flow, is_flow_cell, misplaced, read_cell, read_header, split_cell
 from flownb.capture.history import History
-from flownb.capture.live import begin
+from flownb.capture.live import begin, marks_of
 from flownb.capture.record import Record, cell_sha, to_record
 from flownb.capture.saved import SavedNotebook
 from flownb.capture.stale import executed_since
@@ -30,7 +30,7 @@ from flownb.names import to_python
 from flownb.parameters import split_leading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
@@ -51,6 +51,7 @@ class Step:
     captured: Captured
     cell_id: str | None
     at: float  #: when it was captured, in seconds of the system's clock
+    marks: Mapping[str, Mapping[str, Any]]  #: "reads" and "gives": name -> mark of its value
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class _Pending:
     info: ExecutionInfo
     cell: Cell | None = None
     captured: Captured | None = None
+    reads: Mapping[str, Any] = field(default_factory=dict)  #: marks of what it reads
     problem: Exception | None = None  #: why it cannot be captured
     ran: bool = True
 
@@ -152,6 +154,8 @@ class LiveNotebook:
                 step.captured for other, step in self._others(key, getattr(info, "cell_id", None)).items()
             ]
             pending.captured = begin(self.history, cell, self.shell.user_ns, others)
+            if pending.ran:
+                pending.reads = marks_of(cell.step.reads, self.shell.user_ns)
         except SyntaxError:
             pending.cell = None  # Python tells of it
         except (FlownbError, RecursionError) as error:
@@ -177,7 +181,7 @@ class LiveNotebook:
                 raise pending.problem
             assert pending.captured is not None
             pending.captured.execution = execution
-            self._keep(pending, pending.captured)
+            self._keep(pending, pending.captured, self._given(pending, result))
         except FlownbError:
             # Raised inside an event it would show as a traceback of ours; this shows its message.
             self.shell.showtraceback()
@@ -217,14 +221,22 @@ class LiveNotebook:
             if other[0] == key[0] and other != key and not _moved(step, cell_id, other, key)
         }
 
-    def _keep(self, pending: _Pending, captured: Captured) -> None:
+    def _given(self, pending: _Pending, result: ExecutionResult) -> dict[str, Any]:
+        """Return marks of what a cell that ran gives."""
+        if pending.cell is None or not pending.ran:
+            return {}
+        step = pending.cell.step
+        shown = {"result": result.result} if pending.cell.result and result.result is not None else {}
+        return {**marks_of(step.outputs, self.shell.user_ns), **marks_of(shown, shown)}
+
+    def _keep(self, pending: _Pending, captured: Captured, given: Mapping[str, Any]) -> None:
         from flownb.ui.capturing import Replayed, capture_summary
 
         header = captured.cell.header
         cell_id = getattr(pending.info, "cell_id", None)
         key = (header.flow, header.step)
         others = self._others(key, cell_id)
-        step = Step(captured, cell_id, time.time())
+        step = Step(captured, cell_id, time.time(), {"reads": pending.reads, "gives": given})
         captured.proved = pending.ran
         assembled = self._assembled(header.flow, {**others, key: step})  # what is wrong leaves all as it was
         flow = replace(assembled.flow, folder=self.folder)
@@ -253,8 +265,34 @@ class LiveNotebook:
             shown = capture_summary(
                 flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
             )
-            record = Record(flow, self._shas(header.flow), tuple(notes))
+            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(header.flow))
             self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
+        if header.check or self._checks():
+            self._check(flow)
+
+    def _checks(self) -> bool:
+        """Whether the project has each capture checked: `check = true` in `flownb.toml`."""
+        from flownb.runs.project import Project
+
+        project = Project.of(self.folder)
+        checks = project.settings().get("check", False)
+        if not isinstance(checks, bool):
+            raise CaptureError(
+                f"{project.root / 'flownb.toml'}: `check` is true or false, and not {checks!r}"
+            )
+        return checks
+
+    def _check(self, flow: Flow) -> None:
+        from flownb.ui.checking import show_check
+
+        show_check(self, flow, self.marks(flow.name), {})
+
+    def marks(self, name: str) -> dict[str, Any]:
+        """Return the marks that were kept of what a flow's steps read and gave here."""
+        from flownb.environments.checking import without_secrets
+
+        marks = {key[1]: step.marks for key, step in self.steps.items() if key[0] == name}
+        return without_secrets(marks, self.flow(name), self.shell.user_ns)
 
     def _shas(self, flow: str) -> dict[str, str]:
         return {

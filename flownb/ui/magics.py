@@ -50,6 +50,7 @@ class FlowMagics:
         return {
             "show": self.show,
             "run": self.run,
+            "check": self.check,
             "storage": self.storage,
             "history": self.history,
             "diff": self.diff,
@@ -118,7 +119,6 @@ class FlowMagics:
         """Run a flow with live progress. A run that fails is an error, after its display."""
         from flownb.environments import LocalEnvironment
         from flownb.environments.config import load_environment
-        from flownb.parameters import parse_assignment
         from flownb.storage.trust import allow_once
         from flownb.ui.markup import amber_lines
         from flownb.ui.progress import progress_for
@@ -126,10 +126,7 @@ class FlowMagics:
         trusted = "--trust" in words
         options, words = _options([word for word in words if word != "--trust"], "--environment")
         storage, flow = self._flow(_one(words[:1], "%flow run NAME [a=1 ...]"))
-        given: dict[str, Any] = {}
-        for word in words[1:]:
-            name, text = parse_assignment(word)
-            given[name] = self._value(text)
+        given = self._given(words[1:])
         if notes := storage.notes(flow):
             self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
         named = options.get("--environment") or (flow.environment or {}).get("named")
@@ -155,6 +152,23 @@ class FlowMagics:
                     f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed"
                 ) from None
         return run
+
+    def check(self, words: list[str]) -> None:
+        """Run a flow isolated, and compare what it reads and gives with what that was at its capture."""
+        from flownb.storage.trust import allow_once
+        from flownb.ui.checking import show_check
+
+        trusted = "--trust" in words
+        words = [word for word in words if word != "--trust"]
+        storage, flow = self._flow(_one(words[:1], "%flow check NAME [a=1 ...]"))
+        here = LiveStorage(self.live)
+        captured = (
+            here
+            if flow.name in self.live.names and here.get_flow(flow.name).digest == flow.digest
+            else storage
+        )
+        with allow_once(storage) if trusted else nullcontext():
+            show_check(self.live, flow, captured.marks(flow), self._given(words[1:]))
 
     def storage(self, words: list[str]) -> None:
         """Tell where captures go beside the notebook, or choose it; `notebook` is nowhere else."""
@@ -311,6 +325,12 @@ class FlowMagics:
             flow = named(text)
             return flow.storage, flow.name
         return self.live.keeping.storage or LiveStorage(self.live), split_location(text)[0]
+
+    def _given(self, words: list[str]) -> dict[str, Any]:
+        """Return the values that words such as `a=1` give parameters."""
+        from flownb.parameters import parse_assignment
+
+        return {name: self._value(text) for name, text in map(parse_assignment, words)}
 
     def _value(self, text: Text) -> Any:
         """Return the value of `{expression}` in the notebook, and any other text as it is."""

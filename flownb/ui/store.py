@@ -77,6 +77,12 @@ class LiveStorage(Storage):
             return [*self.live.notes(flow.name), *super().notes(flow)]
         return self._saved.notes(flow) if self._saved is not None else super().notes(flow)
 
+    def marks(self, flow: Flow) -> Mapping[str, Any]:
+        """Return the marks of what was captured here, or those in the saved file."""
+        if flow.name in self.live.names:
+            return self.live.marks(flow.name)
+        return self._saved.marks(flow) if self._saved is not None else {}
+
     def serialize(self) -> dict[str, Any]:
         """Return the notebook storage that the saved file is."""
         return {"kind": self.kind, "path": str(self.live.path) if self.live.path is not None else ""}
