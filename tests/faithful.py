@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import io
 import json
 import os
@@ -15,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from process_state import process_state
 from shell import ipython
 
 from flownb.capture.cell import is_flow_cell, read_header, split_cell
@@ -120,30 +119,10 @@ def fresh(notebook: Notebook, *, write: bool = False) -> Iterator[None]:
         # the same size and second: a compiled file of the former text would be taken for this one's
         stamp = Path(name).stat().st_mtime + 10 * len(list(Path(name).parent.glob("__pycache__/*")))
         os.utime(name, (stamp, stamp))
-    path, main, environ = list(sys.path), sys.modules["__main__"], dict(os.environ)
-    limit = sys.getrecursionlimit()
-    gc.freeze()  # a shell collects garbage when it ends, which takes long beside pandas and matplotlib
-    _forget_modules(notebook.files)
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
+    with process_state(notebook.files):
+        if "" not in sys.path:
+            sys.path.insert(0, "")
         yield
-    finally:
-        sys.path[:] = path
-        sys.setrecursionlimit(limit)
-        os.environ.clear()
-        os.environ.update(environ)
-        sys.modules["__main__"] = main
-        gc.unfreeze()
-        _forget_modules(notebook.files)
-
-
-def _forget_modules(files: Mapping[str, str]) -> None:
-    for name in files:
-        top = name.removesuffix(".py").partition("/")[0]
-        for module in [m for m in sys.modules if m == top or m.startswith(f"{top}.")]:
-            del sys.modules[module]
-    importlib.invalidate_caches()
 
 
 def plain(value: Any) -> Any:

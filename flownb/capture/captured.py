@@ -69,10 +69,12 @@ class Captured:
             set(self.look.uses),
             set(self.look.paths),
         )
-        for one in self.statements(history):
+        own = self.statements(history)
+        for one in own:
             root.uses |= one.look.uses
             root.paths |= one.look.paths
-        return slice_of(history, root, self.place, given=is_given, held=self.held), given
+        loaded = {module for one in own for module in one.loads}
+        return slice_of(history, root, self.place, given=is_given, held=self.held, loaded=loaded), given
 
     def placing(self, sliced: Slice, given: list[tuple[Executed, str]], history: History) -> Placing:
         """Return what is to be known of the step for finding a place for its slice."""

@@ -51,6 +51,7 @@ class Executed:
     look: Look
     binds: frozenset[str]
     writes: frozenset[Log]  #: things that it changed, library state among them
+    loads: frozenset[str]  #: modules that it imports
     hidden: str  #: it may bind names that cannot be seen: "star" (from m import *), "code" (exec)
     failed: bool = False  #: an exception ended it, and with it its cell
 
@@ -150,8 +151,9 @@ class History:
         self.world.bound(binds, now, certain=certain)
         self.world.bound(follower.elsewhere - binds, now, certain=frozenset())
         self.world.texts.update({name: text for name, text in follower.texts.items() if name in binds})
-        for path in follower.loads:
-            self.world.loaded.setdefault(path, Log()).append(now)
+        loads = frozenset() if failed else frozenset(follower.loads)
+        for path in loads:
+            self.world.loaded.setdefault(path, now)
         seen.uses |= follower.uses
         seen.paths |= follower.paths
         seen.reads += [(thing.log, len(thing.log)) for thing in follower.touched]
@@ -164,6 +166,7 @@ class History:
                 seen,
                 binds | follower.elsewhere,
                 frozenset(follower.written),
+                loads,
                 "star" if star and follower.hidden else "code" if follower.hidden else "",
                 failed,
             )

@@ -397,6 +397,7 @@ _NOT_DRAWING: Final = _words(
     """numpy pandas matplotlib plotly polars pyarrow requests bs4 yaml json IPython ipywidgets sympy pydantic
     tqdm PIL altair bokeh joblib dateutil flownb"""
 )
+_ONLY_SAVING: Final = ("save", "export", "dump", "write", "print", "display", "show_")
 _DRAWN_METHODS: Final = _words(
     "sample shuffle permutation rvs fit fit_transform fit_predict resample bootstrap"
 )
@@ -407,6 +408,8 @@ def draws(path: str, keywords: frozenset[str]) -> tuple[str, ...]:
     if keywords & {"random_state", "seed", "rng", "random_seed"}:
         return ()
     library, _, rest = path.partition(".")
+    if rest.rpartition(".")[2].startswith(_ONLY_SAVING):
+        return ()
     if library == "random":
         return () if rest in ("Random", "SystemRandom") else ("random",)
     if path.startswith("numpy.random."):

@@ -13,7 +13,7 @@ from flownb.capture.world import inner_modules, is_displayed
 from flownb.names import PROVIDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flownb.capture.history import Executed, History
     from flownb.capture.looking import Look
@@ -40,13 +40,14 @@ def slice_of(
     *,
     given: Callable[[Executed], bool],
     held: Mapping[Log, int],
+    loaded: Iterable[str] = (),
 ) -> Slice:
     """Return the statements, of those executed before the place `before`, that a look depends on.
 
     Those that are `given` are there otherwise, and nothing that they depend on is looked for; nor is what
-    is `held`: logs in just that version.
+    is `held`: logs in just that version. Whoever it is for imports the modules `loaded` by itself.
     """
-    return _Slicing(history, look, before, given, held).found()
+    return _Slicing(history, look, before, given, held, loaded).found()
 
 
 class _Slicing:
@@ -57,6 +58,7 @@ class _Slicing:
         before: int,
         given: Callable[[Executed], bool],
         held: Mapping[Log, int],
+        loaded: Iterable[str],
     ) -> None:
         self._history = history
         self._before = before
@@ -70,6 +72,7 @@ class _Slicing:
         self._uses, self._paths = set(look.uses), set(look.paths)
         self._shown: dict[int, set[str]] = {}
         self._taken: set[str] = set()
+        self._loaded = set(loaded)  #: modules that are imported anyhow
 
     def found(self) -> Slice:
         """Go on until nothing more is needed."""
@@ -103,6 +106,7 @@ class _Slicing:
         if one.cell.imagined or self._given(one):
             return
         self._statements.add(one.index)
+        self._loaded |= one.loads
         self._stack += one.look.reads
         self._missing |= one.look.missing
         self._later |= one.look.later
@@ -122,9 +126,9 @@ class _Slicing:
         for path in self._paths - self._taken:
             self._taken.add(path)
             for module in inner_modules(path):
-                loads = world.loaded.get(module)
-                if loads is not None and "." in module:
-                    self._stack.append((loads, bisect_left(loads, before)))
+                first = world.loaded.get(module, before)
+                if first < before and "." in module and module not in self._loaded:
+                    self._stack.append((Log([first]), 1))
         missing = self._missing | self._later
         if "*" not in self._taken and (missing - PROVIDED or not _CLASHING.isdisjoint(missing)):
             self._taken.add("*")

@@ -36,7 +36,7 @@ class World:
         default_factory=dict
     )  #: what statements set: of a library, `sys.path`...
     generators: dict[str, Thing] = field(default_factory=dict)  #: the process's own, once one was seeded
-    loaded: dict[str, Log] = field(default_factory=dict)  #: who imported a module below a package
+    loaded: dict[str, int] = field(default_factory=dict)  #: the first statement that imported each module
     first: dict[str, int] = field(default_factory=dict)  #: the first statement that bound each name
     texts: dict[str, str] = field(default_factory=dict)  #: names that are bound to a text written out
     paths: list[str] = field(default_factory=list)  #: folders that were put on `sys.path` by literals

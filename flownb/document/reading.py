@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.document import fields
 from flownb.document.files import Json, check_cells, check_python, injected, load_notebook, loads_notebook
-from flownb.document.writing import SCHEMA, source_sha
+from flownb.document.writing import QUIET, SCHEMA, source_sha
 from flownb.errors import DocumentError, FlownbError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name
 
@@ -125,7 +125,7 @@ def _carried(source: str, about: Mapping[str, Any], how: How) -> list[Carried]:
     step = fields.text(about, "step", "")
     tight = about["role"] == "imports" or any(entry.get("how") == "statement" for entry in entries)
     gap = 0 if tight else 1
-    lines = source.split("\n")
+    lines = source.removesuffix(QUIET).split("\n")
     if sum(fields.size(entry, "lines") + gap for entry in entries) - gap == len(lines):
         carried, start = [], 0
         for entry in entries:

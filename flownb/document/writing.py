@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from flownb.flow import Carried, Flow, Parameter
 
+QUIET = "\npass  # its value is not shown again"
+"""Ends a cell of replayed statements that would show a value."""
+
 SCHEMA = 2
 """Version of the layout that is written. A newer one is refused, older ones are read."""
 
@@ -167,7 +170,18 @@ def _carried_cell(cell_id: str, role: str, entries: Sequence[Carried], step: str
         about["step"] = step
     # statements of one cell stand together, as they did; what was carried each by itself does not
     between = "\n" if role == "imports" or entries[0].how == "statement" else "\n\n"
-    return _code_cell(cell_id, between.join(entry.source for entry in entries), about)
+    source = between.join(entry.source for entry in entries)
+    quiet = entries[-1].how == "statement" and _shows(entries[-1].source)
+    return _code_cell(cell_id, source + QUIET if quiet else source, about)
+
+
+def _shows(source: str) -> bool:
+    """Whether a cell that ends with this source shows a value."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return False  # a magic or shell line
+    return bool(body) and isinstance(body[-1], ast.Expr)
 
 
 def _carried_about(entry: Carried) -> Json:
