@@ -30,13 +30,20 @@ from flownb.names.scopes import parameters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from flownb.capture.things import FunctionNode
+
 _DEEPEST = 40  #: calls inside of calls that are followed
+_OFTEN = 12  #: calls of one function with different things that are followed apart in one statement
 
 
 class Caller(Evaluator):
     """Follows the calls of one executed statement."""
 
-    depth = 0
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.depth = 0
+        self.times: dict[FunctionNode, int] = {}
+        self.widest: dict[FunctionNode, Value] = {}
 
     def _call(self, node: ast.Call, thrown: bool) -> Value:
         func = node.func
@@ -121,6 +128,10 @@ class Caller(Evaluator):
         if self.depth > _DEEPEST:
             self.write_deep(call.every)
             return call.every
+        self.spend(len(call.every) + 10)
+        times = self.times[function.node] = self.times.get(function.node, 0) + 1
+        if times > _OFTEN and not call.loose:  # from now on all its calls are one: they come to an end
+            return self.run(function, self._widened(function, call))
         result = self.made[key] = Thing()
         if "cached" in function.marks and any(self._is_data(name) for name in function.late):
             self.write([function])  # it goes on giving what it gave
@@ -143,6 +154,12 @@ class Caller(Evaluator):
                 if len(result.parts) == before:
                     break
         return frozenset(result.parts)
+
+    def _widened(self, function: Function, call: Call) -> Call:
+        """Return a call with all that a function was called with so often, wherever that may be handed."""
+        every = self.widest[function.node] = self.widest.get(function.node, NOTHING) | call.every
+        count = len(parameters(function.node.args)) - len(function.bound)
+        return Call(None, [every] * max(count, 0), {}, thrown=call.thrown, loose=True)
 
     def _body(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Value:
         """Follow a function's statements; functions made in it go on reading its names as it left them."""
@@ -237,6 +254,7 @@ class Caller(Evaluator):
     def call_back(self, value: Iterable[Thing], given: Value = NOTHING) -> Value:
         """Call the functions among what a call is given: it may call them, with anything that it has."""
         value = frozenset(value)
+        self.spend(len(value))
         functions = [thing for thing in value if is_callable(thing)]
         functions += [
             part

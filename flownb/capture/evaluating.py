@@ -54,6 +54,9 @@ _LOADED_BY_BINARY = {
 }
 
 
+_EFFORT = 6_000  #: things that are looked at in one statement
+
+
 class Evaluator:
     """Follows the expressions of one executed statement, whose place in the history is `now`."""
 
@@ -70,6 +73,7 @@ class Evaluator:
         self.touched: list[Thing] = []  #: things beside the names' own that it looked at
         self.written: set[Log] = set()  #: logs of what it changed
         self.loaded: set[str] = set()  #: names of the notebook that functions read in calls made here
+        self.left = _EFFORT
         self.fuzzy = 0  #: within a body that may be left at any point
 
     # -- things --------------------------------------------------------------------------------------------
@@ -103,7 +107,14 @@ class Evaluator:
                 if isinstance(thing, Container):
                     thing.open = True
         self.write(seen)
+        self.spend(len(seen))
         return seen
+
+    def spend(self, effort: int) -> None:
+        """Raise `RecursionError` where a statement takes too much to follow."""
+        self.left -= effort
+        if self.left < 0:
+            raise RecursionError
 
     def put(self, value: Iterable[Thing], into: Iterable[Thing]) -> None:
         """Take note that things hold `value` from now on."""

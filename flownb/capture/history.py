@@ -14,7 +14,6 @@ from flownb.capture.following import Follower
 from flownb.capture.looking import Look, look
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
 from flownb.capture.texts import hands_names_out, names_in_texts, words_in
-from flownb.capture.things import Log
 from flownb.capture.world import World
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flownb.capture.statements import Statement
+    from flownb.capture.things import Log
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -132,9 +132,12 @@ class History:
             binds = names.binds | names.deletes
         try:
             follower.statement(node)
-        except RecursionError:
+        except RecursionError:  # it may have changed all that it reaches
             follower.scope = self.world.scope
-            follower.write_deep(thing for name in names.reads for thing in follower.load(name))
+            follower.written.update(log for log, _ in seen.reads if not log.name)
+            for log in follower.written:
+                if log[-1:] != [now]:
+                    log.append(now)
         if failed:  # an assignment comes last, and a failing one does not come about
             binds, certain = (frozenset(), frozenset()) if _binds_last(node) else (binds, frozenset())
             if not binds and names_before is not None:
