@@ -28,12 +28,13 @@ PYTEST := $(PY) -m pytest -n $(WORKERS)
 # environments with an older ipykernel, whose kernels the tests run flows in
 KERNELS := .kernels/6.17.1 .kernels/6.29.5
 
-.PHONY: help demo test check lint types format bench browser kernels clean
+.PHONY: help demo test check programs lint types format bench browser kernels clean
 
 help:
 	@echo "make demo     run the example, and show what came out"
 	@echo "make check    lint, types and the quick tests"
 	@echo "make test     lint, types and all tests (real kernels, a real JupyterLab), with coverage"
+	@echo "make programs 20,000 generated notebooks, sliced and executed"
 	@echo "make bench    the benchmarks"
 	@echo "make format   put the code in its form"
 	@echo "make clean    remove what the tools leave behind; .venv and the records in .flownb stay"
@@ -52,6 +53,9 @@ check: lint types
 
 test: lint types browser kernels
 	$(PYTEST) --cov --cov-report=term --no-cov-on-fail $(ARGS)
+
+programs: .stamps/dev
+	cd tests/programs && ../../$(PY) run_programs.py --slicer slicer:slicer --seeds 0-20000 $(ARGS)
 
 lint: .stamps/dev
 	$(PY) -m ruff check .

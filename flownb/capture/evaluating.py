@@ -73,6 +73,7 @@ class Evaluator:
         self.touched: list[Thing] = []  #: things beside the names' own that it looked at
         self.written: set[Log] = set()  #: logs of what it changed
         self.loaded: set[str] = set()  #: names of the notebook that functions read in calls made here
+        self.displayed: ast.expr | None = None  #: the expression that ends its cell, whose value is shown
         self.left = _EFFORT
         self.fuzzy = 0  #: within a body that may be left at any point
 
@@ -184,8 +185,9 @@ class Evaluator:
         if name in _BUILTINS:
             return frozenset((self.world.library(f"builtins.{name}"),))
         if home.outermost:
-            # nobody made it: it came from outside, and is one thing to whoever reads it
-            home.vars[name] = frozenset((Thing(),))
+            # nobody is seen to make it: a library's `import *` did, or it came from outside
+            made = (self.world.library(f"{module}.{name}") for module in self.world.stars)
+            home.vars[name] = frozenset(made) or frozenset((Thing(),))
             return home.vars[name]
         return NOTHING
 

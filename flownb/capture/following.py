@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from flownb.capture import known
 from flownb.capture.call import Call
 from flownb.capture.library_calls import LibraryCalls
 from flownb.capture.things import (
@@ -21,7 +22,7 @@ from flownb.capture.world import inner_modules, parsed_module
 from flownb.names.scopes import Block, bound_by_import
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Follower(LibraryCalls):
@@ -168,19 +169,33 @@ class Follower(LibraryCalls):
 
     def _on_with(self, node: ast.With | ast.AsyncWith) -> None:
         managers: Value = NOTHING
+        undone: set[str] = set()
         for item in node.items:
             value = self.value(item.context_expr)
             managers |= value
+            undone.update(self._put_back(item.context_expr))
             entered = self._asked(value, "__enter__", "__aenter__")
             self.consume(thing for thing in value if getattr(thing, "pending", None) is not None)
             if item.optional_vars is not None:
                 self.unpack(item.optional_vars, value | entered | self._yielded(value))
+        own = [log for name in undone if (log := self.world.state(name).log) not in self.written]
         self.fuzzy += 1
         self.block(node.body)
         self.fuzzy -= 1
         self._asked(managers, "__exit__", "__aexit__")
+        for log in own:
+            if log in self.written:
+                log.pop()
+                self.written.remove(log)
 
     _on_asyncwith = _on_with
+
+    def _put_back(self, manager: ast.expr) -> Iterator[str]:
+        """Yield the states that a context manager of a library puts back in the end."""
+        called = self.value(manager.func) if isinstance(manager, ast.Call) else NOTHING
+        for thing in called:
+            if isinstance(thing, Library) and known.puts_back(thing.path):
+                yield from known.states_set(thing.path)
 
     def _yielded(self, value: Value) -> Value:
         """Return what generators among context managers give."""
@@ -337,6 +352,7 @@ class Follower(LibraryCalls):
                             self.elsewhere.add(name)
                 else:
                     self.hidden = True
+                    self.world.stars.append(module)
                 continue
             full = f"{module}.{alias.name}"
             if self.world.own_file(full) is not None:

@@ -100,9 +100,10 @@ class History:
         start = len(self.executed)
         before = world.snapshot() if imagined else None
         try:
-            for statement in statements_of(source, postponed="__future__" in self.world.states):
+            statements = statements_of(source, postponed="__future__" in self.world.states)
+            for statement in statements:
                 failed = failed_at is not None and statement.end >= failed_at
-                self._execute(statement, cell, failed=failed)
+                self._execute(statement, cell, failed=failed, last=statement is statements[-1])
                 if failed:
                     break
         except NotPythonError as error:
@@ -115,7 +116,7 @@ class History:
             world.restore(before)
         return cell
 
-    def _execute(self, statement: Statement, cell: Execution, *, failed: bool) -> None:
+    def _execute(self, statement: Statement, cell: Execution, *, failed: bool, last: bool) -> None:
         node, names, now = statement.node, statement.names, len(self.executed)
         reads = names.reads_first
         named = self.named_in_texts(node, statement.text)
@@ -123,6 +124,7 @@ class History:
             reads |= displayed(node)
         seen = self.look(reads | named, optional=names.optional)
         follower = Follower(self.world, now, names.later | named)
+        follower.displayed = node.value if last and isinstance(node, ast.Expr) else None
         names_before = self.world.scope.vars.copy() if failed else None
         certain = names.certain
         if isinstance(node, _DEFINITIONS):

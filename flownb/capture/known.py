@@ -11,19 +11,20 @@ import sys
 from typing import Final
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text, for tables."""
     return frozenset(text.split())
 
 
 # -- methods, by their names alone -------------------------------------------------------------------------
 
 #: change their object and keep what they are given in it, wherever they stand
-KEEPING: Final = _words(
+KEEPING: Final = words(
     """append appendleft add insert extend extendleft update setdefault put put_nowait push register
     intersection_update difference_update symmetric_difference_update add_argument __setitem__ __iadd__"""
 )
 #: change their object, wherever they stand; what they return may come out of it
-TAKING: Final = _words(
+TAKING: Final = words(
     """pop popleft popitem get_nowait setdefault send throw __next__ read readline readlines read1 readinto
     fetchone fetchmany fetchall
     random integers normal standard_normal uniform choice choices randint randrange permutation permuted gauss
@@ -32,7 +33,7 @@ TAKING: Final = _words(
     shuffle sample_from next_batch subtract add_subplot add_axes twinx twiny"""
 )
 #: change their object, wherever they stand
-CHANGING: Final = _words(
+CHANGING: Final = words(
     """sort reverse clear remove discard rotate fill resize itemset setflags partition heapify move_to_end
     seek truncate writelines close acquire release wait notify set_index_inplace __delitem__ seed
     partial_fit fit_transform fit fit_predict train_on_batch step zero_grad backward load_state_dict
@@ -41,7 +42,7 @@ CHANGING: Final = _words(
 MUTATORS: Final = KEEPING | TAKING | CHANGING
 
 #: give something new in which nothing of their object is shared
-FRESH: Final = _words(
+FRESH: Final = words(
     """mean sum std var median min max argmin argmax idxmin idxmax count nunique quantile corr cov skew kurt
     sem mad prod cumsum cumprod cummax cummin all any round abs dot matmul nonzero searchsorted trace
     astype dropna fillna ffill bfill interpolate isna isnull notna notnull isin between clip where mask
@@ -51,7 +52,7 @@ FRESH: Final = _words(
     resample asfreq tz_localize tz_convert to_period to_timestamp select_dtypes filter get_dummies crosstab
     to_numpy to_list tolist to_dict to_frame to_records to_datetime to_numeric to_string to_markdown
     apply applymap map combine combine_first compare equals describe head tail sample info memory_usage
-    add_prefix add_suffix nunique cat str dt isocalendar strftime normalize floor ceil first last nth size
+    add_prefix add_suffix nunique cat str dt isocalendar strftime floor ceil first last nth size
     mode memory_usage infer_objects convert_dtypes replace xs items_copy swaplevel droplevel truncate_copy
     upper lower strip lstrip rstrip split rsplit splitlines partition_text join startswith endswith
     removeprefix removesuffix title capitalize swapcase center ljust rjust zfill encode decode find rfind
@@ -68,21 +69,21 @@ FRESH: Final = _words(
     getvalue getsize most_common elements total deepcopy json text status_code raise_for_status"""
 )
 #: give their object again, or a way to look into it
-LOOKING: Final = _words(
+LOOKING: Final = words(
     """values items keys reshape ravel view transpose swapaxes squeeze diagonal flatten_view get __getitem__
     __iter__ memoryview getbuffer cast"""
 )
 #: give a container of their own, with the same things in it
-COPYING: Final = _words("copy __copy__ union __or__")
+COPYING: Final = words("copy __copy__ union __or__")
 #: things that are used up by being read
-STREAMING: Final = _words(
+STREAMING: Final = words(
     """iterrows itertuples iter_content iter_lines iterdir rglob glob finditer __iter__ __reversed__ cursor
     stream scandir walk open makefile execute executemany scan batches iter_batches split_iter"""
 )
 #: of loggers, whose handlers may be the notebook's own
-LOGGING: Final = _words("debug info warning error exception critical log")
+LOGGING: Final = words("debug info warning error exception critical log")
 #: draw on their object, a figure or its axes, and give a part of it
-DRAWING: Final = _words(
+DRAWING: Final = words(
     """plot scatter bar barh hist hist2d boxplot violinplot pie imshow matshow pcolor pcolormesh contour
     contourf tricontour tricontourf quiver streamplot barbs errorbar fill fill_between fill_betweenx
     stackplot step stem stairs loglog semilogx semilogy axhline axvline axline axhspan axvspan hlines vlines
@@ -97,7 +98,7 @@ DRAWING: Final = _words(
     subplots gca minorticks_on minorticks_off plot_surface plot_wireframe scatter3D plot3D"""
 )
 #: only show, log, save or send: nothing that a later statement reads comes of them
-SHOWING: Final = _words(
+SHOWING: Final = words(
     """show display print pprint head tail sample describe info summary help render savefig
     debug warning error exception critical log flush start_span end_span assert_called
     assertEqual assertTrue close_figure draw draw_idle pause canvas plot_model"""
@@ -106,7 +107,7 @@ _SAVING: Final = (
     *("to_", "save", "dump", "export", "upload", "publish", "notify", "send", "post", "print", "display"),
     *("show", "plot_", "draw_", "log_", "report", "imwrite", "write_", "savetxt", "savez"),
 )
-_SAVING_WORDS: Final = _words(
+_SAVING_WORDS: Final = words(
     """sendmail quit download urlretrieve imsave put_object delete_object mkdir makedirs rmdir unlink rmtree
     copyfile copytree move touch write_text write_bytes chmod symlink commit rollback push_to_hub starttls
     login logout patch delete"""
@@ -114,12 +115,12 @@ _SAVING_WORDS: Final = _words(
 
 
 #: those of the keeping ones that keep what is in their arguments
-SHARING: Final = _words("extend extendleft update intersection_update")
+SHARING: Final = words("extend extendleft update intersection_update")
 #: those of the fresh ones whose value still asks its object, and those that call what they are given
-LAZY: Final = _words("groupby rolling resample expanding ewm str dt cat pipe nodes edges")
-CALLING: Final = _words("apply map pipe agg aggregate transform applymap filter assign")
+LAZY: Final = words("groupby rolling resample expanding ewm str dt cat pipe nodes edges")
+CALLING: Final = words("apply map pipe agg aggregate transform applymap filter assign")
 #: methods by which tables draw
-_PLOTTING: Final = _words("plot hist boxplot bar barh scatter pie box area line hexbin kde density")
+_PLOTTING: Final = words("plot hist boxplot bar barh scatter pie box area line hexbin kde density")
 
 
 def method_kind(name: str) -> str:
@@ -145,25 +146,25 @@ def shows_or_saves(name: str) -> bool:
 
 
 #: attributes that are numbers, texts or other things that nobody can change
-PLAIN_ATTRIBUTES: Final = _words(
+PLAIN_ATTRIBUTES: Final = words(
     "shape size ndim dtype dtypes itemsize nbytes name __name__ __qualname__ __doc__ real imag year month day"
 )
 
 # -- functions, by their full names ------------------------------------------------------------------------
 
 #: builtins that give a number, a text or nothing; of what they are given they change nothing
-PLAIN_BUILTINS: Final = _words(
+PLAIN_BUILTINS: Final = words(
     """len int float complex str repr bool round ord chr hash id isinstance issubclass callable hex oct bin
     format ascii input print range slice divmod pow type object property_value breakpoint hasattr dir help
     bytes display quit exit abs"""
 )
 #: builtins that go through what they are given, and hand its items on
-GOING_THROUGH: Final = _words("list tuple set frozenset dict sorted bytearray sum min max any all")
+GOING_THROUGH: Final = words("list tuple set frozenset dict sorted bytearray sum min max any all")
 #: builtins whose value is used up by being read
-STREAMS: Final = _words("iter enumerate zip reversed map filter open aiter")
+STREAMS: Final = words("iter enumerate zip reversed map filter open aiter")
 
 #: functions that change their first argument, wherever they stand
-FIRST_CHANGED: Final = _words(
+FIRST_CHANGED: Final = words(
     """random.shuffle heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop
     bisect.insort bisect.insort_left bisect.insort_right operator.setitem operator.delitem operator.iadd
     operator.isub operator.imul operator.ior operator.iand operator.ixor operator.iconcat
@@ -172,7 +173,7 @@ FIRST_CHANGED: Final = _words(
     struct.pack_into random.Random.shuffle"""
 )
 #: functions that give their argument itself, or a look into it
-ALIASES: Final = _words(
+ALIASES: Final = words(
     """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.ravel numpy.reshape numpy.squeeze
     numpy.transpose numpy.swapaxes numpy.moveaxis numpy.rollaxis numpy.expand_dims numpy.atleast_1d
     numpy.atleast_2d numpy.atleast_3d numpy.broadcast_to numpy.broadcast_arrays numpy.flip numpy.fliplr
@@ -182,11 +183,11 @@ ALIASES: Final = _words(
     copy.replace contextlib.nullcontext random.choice operator.attrgetter operator.itemgetter"""
 )
 #: functions that give a container or object of their own with the same things in it
-SHALLOW: Final = _words("copy.copy dataclasses.replace collections.OrderedDict collections.Counter")
+SHALLOW: Final = words("copy.copy dataclasses.replace collections.OrderedDict collections.Counter")
 #: functions that give something new in which nothing is shared
-NEW: Final = _words("dataclasses.asdict dataclasses.astuple pickle.loads json.loads")
+NEW: Final = words("dataclasses.asdict dataclasses.astuple pickle.loads json.loads")
 #: functions that hand the decorated function on as it is
-DECORATORS: Final = _words(
+DECORATORS: Final = words(
     """functools.lru_cache functools.cache functools.wraps functools.total_ordering functools.singledispatch
     functools.cached_property functools.singledispatchmethod contextlib.contextmanager
     contextlib.asynccontextmanager dataclasses.dataclass abc.abstractmethod typing.overload typing.final
@@ -198,23 +199,23 @@ DECORATORS: Final = _words(
 )
 
 #: libraries whose functions give something new, and leave what they are given as it is
-_PURE_LIBRARIES: Final = _words(
+_PURE_LIBRARIES: Final = words(
     """math cmath statistics json re datetime decimal fractions string textwrap itertools time calendar
     uuid hashlib base64 glob fnmatch pathlib struct zlib difflib unicodedata html urllib csv platform
     inspect ast typing collections operator bisect os sys shutil secrets io functools types numbers enum abc
     pandas numpy scipy sklearn statsmodels seaborn plotly sympy networkx requests bs4 lxml matplotlib PIL
     skimage nltk yaml patsy pydataset altair bokeh plotnine geopandas shapely polars pyarrow xarray joblib
-    pickle copy random tqdm lifelines missingno wordcloud folium tabulate dateutil pytz cv2 pingouin
+    pickle copy random tqdm lifelines missingno wordcloud folium tabulate dateutil pytz pingouin
     subprocess IPython ipywidgets gc timeit threading concurrent asyncio traceback tempfile sqlite3 duckdb
     sqlalchemy logging warnings argparse contextlib dataclasses weakref heapq queue locale"""
 )
 
 
 #: functions that connect to a database
-CONNECTING: Final = _words(
+CONNECTING: Final = words(
     "sqlite3.connect duckdb.connect sqlalchemy.create_engine sqlalchemy.engine.create_engine"
 )
-_ASKING_SQL: Final = _words("select with pragma explain show describe values from")
+_ASKING_SQL: Final = words("select with pragma explain show describe values from")
 
 
 def is_in_memory(address: str) -> bool:
@@ -232,60 +233,88 @@ def is_pure(path: str) -> bool:
     return path.partition(".")[0] in _PURE_LIBRARIES and path not in ALIASES
 
 
+#: how the names of functions begin that change what they are given, although they stand at a cell's end
+_CHANGING_WORDS: Final = ("set_", "add_", "remove_", "relabel", "update", "fill", "put", "del")
+
+
+def changes_given(path: str, *, displayed: bool) -> bool:
+    """Whether a library's function, called for nothing, may change what it is given."""
+    library, name = path.partition(".")[0], path.rpartition(".")[2]
+    if library in sys.stdlib_module_names or name[:1].isupper():
+        return False
+    if displayed and library in _PURE_LIBRARIES:
+        return name.startswith(_CHANGING_WORDS)
+    return not (shows_or_saves(name) or name in _NOT_SETTING) or name.startswith(_CHANGING_WORDS)
+
+
 # -- the state of libraries --------------------------------------------------------------------------------
 
 #: functions of Python's own library that set something for later; others of it are called for what they give
-_SETTING: Final = _words(
-    """warnings.filterwarnings warnings.simplefilter warnings.resetwarnings sys.setrecursionlimit
-    sys.set_int_max_str_digits sys.settrace sys.setprofile sys.setswitchinterval os.chdir os.putenv
-    os.unsetenv os.umask locale.setlocale decimal.setcontext socket.setdefaulttimeout signal.signal
-    atexit.register gc.disable gc.enable gc.freeze asyncio.set_event_loop_policy asyncio.set_event_loop
-    multiprocessing.set_start_method mimetypes.add_type csv.register_dialect csv.field_size_limit
-    codecs.register codecs.register_error copyreg.pickle faulthandler.enable tracemalloc.start
-    threading.stack_size importlib.reload importlib.invalidate_caches time.tzset
-    xml.etree.ElementTree.register_namespace sqlite3.register_adapter sqlite3.register_converter
-    logging.basicConfig logging.disable logging.captureWarnings logging.addLevelName logging.setLoggerClass
-    logging.config.dictConfig logging.config.fileConfig random.seed random.setstate functools.singledispatch
-    matplotlib.use matplotlib.rc matplotlib.rcdefaults matplotlib.set_loglevel builtins.setattr"""
+_SETTING: Final = words(
+    """warnings.filterwarnings warnings.simplefilter os.chdir os.putenv os.unsetenv os.umask
+    signal.signal gc.freeze mimetypes.add_type csv.field_size_limit copyreg.pickle tracemalloc.start
+    threading.stack_size importlib.reload importlib.invalidate_caches time.tzset logging.basicConfig
+    logging.captureWarnings logging.addLevelName logging.config.dictConfig logging.config.fileConfig
+    random.seed functools.singledispatch builtins.setattr"""
 )
-_SETTING_WORDS: Final = ("set", "register", "unregister", "enable", "disable", "install", "reset")
 _SETTING_PATHS: Final = ("sys.path.", "os.environ.", "sys.modules.", "logging.root.")
+#: how the names of functions begin that set something, in any library
+_SETTING_WORDS: Final = (
+    *("set", "reset", "register", "unregister", "enable", "disable", "install", "use", "init", "config"),
+    *("activate", "patch", "monkey", "go_o", "autolog", "load_dotenv", "switch_", "rc"),
+)
+#: whole names of such functions, and parts of the way to them
+_SETTING_NAMES: Final = words(
+    "apply extension output_notebook pandas ion ioff xkcd connect seed_everything manual_seed seed"
+)
+_SETTING_PLACES: Final = words(
+    """config conf options option settings style themes templates renderers registry rcParams rcsetup
+    fontManager defaults data_transformers path"""
+)
 #: classes of libraries that set something by being made
-_SETTING_CLASSES: Final = _words("Config Options Settings Theme Style")
+_SETTING_CLASSES: Final = words("Config Options Settings Theme Style")
 #: what is called like this sets nothing, in any library that is not Python's own
-_NOT_SETTING: Final = _words(
+_NOT_SETTING: Final = words(
     """sleep collect empty_cache clear_session testmod main run check_output call Popen get request imread
     imshow waitKey destroyAllWindows assert_allclose assert_array_equal assert_frame_equal
     assert_series_equal assert_equal assert_almost_equal assert_array_almost_equal assert_index_equal
     read_csv array zeros ones linspace arange embed display clear_output publish_display_data
     Image HTML Markdown YouTubeVideo IFrame Video Audio view render tabulate interact interactive
-    interactive_output close figure subplots title finish tree"""
-)
-#: functions of pyplot that set something for all figures; the others draw on the present one
-_PYPLOT_SETTING: Final = _words(
-    """rc rcdefaults switch_backend ion ioff xkcd set_loglevel register_cmap set_cmap rc_file style.use
-    style.reload_library rcParams.update rcParams.setdefault install_repl_displayhook"""
-)
-_SEABORN_SETTING: Final = _words(
-    """set set_theme set_style set_context set_palette set_color_codes reset_defaults reset_orig"""
+    interactive_output close figure subplots title finish tree setp set_node_attributes
+    set_edge_attributes"""
 )
 
 
-def sets(path: str) -> bool:
-    """Whether a call of a library's function for nothing sets something that later statements may notice."""
+def sets(path: str, *, displayed: bool = False) -> bool:
+    """Whether a call of a library's function for nothing sets something that later statements may notice.
+
+    Where its value is `displayed`, that may be all that it is called for.
+    """
     library, _, rest = path.partition(".")
-    name = path.rpartition(".")[2]
-    if path.startswith("matplotlib.pyplot."):
-        return rest.removeprefix("pyplot.") in _PYPLOT_SETTING
-    if library == "seaborn":
-        return rest in _SEABORN_SETTING
+    *places, name = rest.split(".")
+    if path in _SETTING:
+        return True
     if library in sys.stdlib_module_names:
-        return path in _SETTING or name.startswith(_SETTING_WORDS) or path.startswith(_SETTING_PATHS)
-    if library in ("plotly", "IPython") and "." not in rest.removeprefix("io."):
-        return False
-    if name[:1].isupper():
+        return name.startswith(_SETTING_WORDS) or path.startswith(_SETTING_PATHS)
+    if name[:1].isupper() or name in _NOT_SETTING:
         return name in _SETTING_CLASSES
-    return not (shows_or_saves(name) or name in _NOT_SETTING)
+    if name.startswith(_SETTING_WORDS) or name in _SETTING_NAMES:
+        return True
+    if not _SETTING_PLACES.isdisjoint(places) and (name in MUTATORS or "use" in name):
+        return True
+    return not (displayed or library in _PURE_LIBRARIES or shows_or_saves(name))
+
+
+#: context managers after which what was set in them is as it was before
+_PUTTING_BACK: Final = (
+    *("catch_warnings", "rc_context", "option_context", "errstate", "printoptions", "localcontext", "chdir"),
+    *("axes_style", "plotting_context", "context", "config_context", "assume_finite", "no_grad"),
+)
+
+
+def puts_back(path: str) -> bool:
+    """Whether a library's context manager puts back in the end what is set in it."""
+    return path.rpartition(".")[2] in _PUTTING_BACK
 
 
 #: what is set under one name and noticed under others, too
@@ -310,6 +339,7 @@ _REACHES: Final = {
 _STATES: Final = {
     "sys.path": "sys.path",
     "os.chdir": "cwd",
+    "contextlib.chdir": "cwd",
     "os.environ": "environ",
     "os.putenv": "environ",
     "os.unsetenv": "environ",
@@ -330,32 +360,32 @@ def states_set(path: str) -> tuple[str, ...]:
 
 #: which libraries draw figures or tables by others', and so notice what is set there
 _USES: Final = {
-    "pandas": _words("numpy matplotlib plotly"),
-    "seaborn": _words("numpy pandas matplotlib scipy"),
-    "scipy": _words("numpy"),
-    "sklearn": _words("numpy scipy pandas matplotlib joblib"),
-    "statsmodels": _words("numpy scipy pandas matplotlib patsy"),
-    "networkx": _words("numpy matplotlib scipy"),
-    "sympy": _words("mpmath matplotlib"),
-    "matplotlib": _words("numpy"),
-    "polars": _words("numpy pyarrow"),
-    "xarray": _words("numpy pandas matplotlib dask"),
-    "plotly": _words("numpy pandas"),
-    "altair": _words("pandas"),
-    "geopandas": _words("pandas numpy matplotlib shapely"),
-    "requests": _words("urllib3"),
+    "pandas": words("numpy matplotlib plotly"),
+    "seaborn": words("numpy pandas matplotlib scipy"),
+    "scipy": words("numpy"),
+    "sklearn": words("numpy scipy pandas matplotlib joblib"),
+    "statsmodels": words("numpy scipy pandas matplotlib patsy"),
+    "networkx": words("numpy matplotlib scipy"),
+    "sympy": words("mpmath matplotlib"),
+    "matplotlib": words("numpy"),
+    "polars": words("numpy pyarrow"),
+    "xarray": words("numpy pandas matplotlib dask"),
+    "plotly": words("numpy pandas"),
+    "altair": words("pandas"),
+    "geopandas": words("pandas numpy matplotlib shapely"),
+    "requests": words("urllib3"),
     "numpy": frozenset[str](),
     "pydantic": frozenset[str](),
     "yaml": frozenset[str](),
     "bs4": frozenset[str](),
 }
 #: noticed by whatever is not Python's own
-_EVERYWHERE: Final = _words("sys.path cwd environ warnings logging recursion locale IPython")
+_EVERYWHERE: Final = words("sys.path cwd environ warnings logging recursion locale IPython")
 #: noticed by every flow: they hold for all statements
-_ALWAYS: Final = _words("recursion sys builtins cwd __future__ IPython")
+_ALWAYS: Final = words("recursion sys builtins cwd __future__ IPython")
 _STDLIB_USES: Final = {
     **dict.fromkeys(
-        _words("os pathlib io glob shutil csv json sqlite3 subprocess open tempfile"), ("cwd", "environ")
+        words("os pathlib io glob shutil csv json sqlite3 subprocess open tempfile"), ("cwd", "environ")
     ),
     "os": ("cwd", "environ", "os"),
     "importlib": ("sys.path", "cwd"),
@@ -393,12 +423,12 @@ SEEDS: Final = {
 }
 GENERATORS: Final = ("random", "numpy.random", "torch.random", "tensorflow.random")
 #: libraries that never draw from a process's generators by themselves
-_NOT_DRAWING: Final = _words(
+_NOT_DRAWING: Final = words(
     """numpy pandas matplotlib plotly polars pyarrow requests bs4 yaml json IPython ipywidgets sympy pydantic
     tqdm PIL altair bokeh joblib dateutil flownb"""
 )
 _ONLY_SAVING: Final = ("save", "export", "dump", "write", "print", "display", "show_")
-_DRAWN_METHODS: Final = _words(
+_DRAWN_METHODS: Final = words(
     "sample shuffle permutation rvs fit fit_transform fit_predict resample bootstrap"
 )
 
@@ -429,7 +459,7 @@ def method_draws(name: str, keywords: frozenset[str]) -> bool:
     return name in _DRAWN_METHODS and not keywords & {"random_state", "seed", "rng"}
 
 
-_GIVING_NEW: Final = _words(
+_GIVING_NEW: Final = words(
     """math cmath statistics json re datetime decimal fractions string textwrap time calendar uuid hashlib
     base64 glob fnmatch struct zlib difflib unicodedata html urllib pandas numpy scipy sklearn statsmodels
     seaborn requests skimage nltk yaml dateutil pytz random os sys io platform inspect tempfile subprocess"""

@@ -58,18 +58,19 @@ class LibraryCalls(MethodCalls):
         """Call a function by what its library and its name tell."""
         returned = self.call_back(call.every)
         name = path.rpartition(".")[2]
-        if call.thrown and known.sets(path):
+        displayed = call.node is self.displayed
+        if call.thrown and known.sets(path, displayed=displayed):
             self.set_state(path, call.every)
+        if call.thrown and known.changes_given(path, displayed=displayed):
+            self.write_deep(call.every)
         if name[:1].isupper() and (databases := [one for one in call.every if isinstance(one, Database)]):
             return self.of_database(call.key(path), databases)  # a session
         if name[:1].isupper() or (known.is_pure(path) and not known.gives_new(path)):
             return self.fresh(call.key(path), call.every | returned)
         if known.gives_new(path):
             return self.fresh(call.key(path), returned)
-        if call.thrown:
-            self.write_deep(call.every)
-            if not known.shows_or_saves(name):
-                self.put(call.every, [self.world.state(path.partition(".")[0])])
+        if call.thrown and not known.shows_or_saves(name):
+            self.put(call.every, [self.world.state(path.partition(".")[0])])
         return self.fresh(call.key(path), call.every | returned) | call.every | self.items(call.every)
 
     # -- functions that are known one by one ---------------------------------------------------------------
@@ -184,6 +185,8 @@ class LibraryCalls(MethodCalls):
         self.block(statements[:-1])
         last = statements[-1:]
         if last and isinstance(last[0], ast.Expr):
+            if call.node is self.displayed:
+                self.displayed = last[0].value
             return self.value(last[0].value, thrown=name != "timeit")
         self.block(last)
         return NOTHING

@@ -39,6 +39,10 @@ class MethodCalls(BuiltinCalls):
             kind = "taking"  # a queue's
         elif name in ("start", "join") and call.thrown and not call.args:
             kind = "unknown"  # a thread's, not those of a match and a text
+        elif kind == "fresh" and call.thrown and call.node is not self.displayed:
+            kind = (
+                "showing" if name in known.SHOWING else "unknown"
+            )  # what nobody takes or sees does something
         if name == "to_sql":
             self.write_deep(one for one in call.every if isinstance(one, Database) and one.memory)
         if any(isinstance(thing, Figure) for thing in receiver):

@@ -165,10 +165,12 @@ def parted_imports(statements: Sequence[Executed]) -> tuple[list[Executed], list
     others: list[Executed] = []
     touched: set[Key] = set()
     changed: set[str] = set()  #: states that were set
+    hidden = False  #: a statement brought names that are not seen: those of later imports hold
     for one in statements:
         top = frozenset(one.look.uses)
         if (
             one.is_import
+            and not hidden
             and touched.isdisjoint(one.binds)
             and not any(notices(top, state) for state in changed)
             and "__future__" not in top
@@ -176,6 +178,7 @@ def parted_imports(statements: Sequence[Executed]) -> tuple[list[Executed], list
             imports.append(one)
             continue
         others.append(one)
+        hidden = hidden or bool(one.hidden)
         touched |= reads_of(one) | writes_of(one)
         changed.update(state for state in map(state_of, writes_of(one)) if state is not None)
     return imports, others

@@ -46,6 +46,7 @@ class World:
     blocks: dict[Any, Block] = field(default_factory=dict)
     underscore: int | None = None  #: the statement whose value `_` is, as long as nobody else has bound that
     figure: Figure = field(default_factory=Figure)  #: the present one
+    stars: list[str] = field(default_factory=list)  #: libraries all of whose names were imported
     figures_stay: bool = False  #: over the end of a cell: they are not shown and closed by the inline backend
 
     def library(self, path: str) -> Library:
