@@ -49,6 +49,7 @@ def carried(found: Flow) -> list[str]:
         (["a, b = 1, 2", "%%flow a\na + b"], 3),
         (["%%flow a\nlater()", "def later(): return 9"], 9),
         (["%%time\nx = 6", "%%flow a\nx"], 6),
+        (["x = 1", "x = 2\n% time y\nx = 3", "%%flow a\nx"], 2),  # a magic without a name ends its cell
         (["if True:\n    x = 1\nelse:\n    x = 2", "%%flow a\nx"], 1),
         (["x = 1", "print(x)\nx", "%%flow a\nx"], 1),
         (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flownb.capture.following import Follower
 from flownb.capture.looking import Look, look
+from flownb.capture.magics import fails
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
 from flownb.capture.texts import hands_names_out, names_in_texts, words_in
 from flownb.capture.world import World
@@ -102,7 +103,7 @@ class History:
         try:
             statements = statements_of(source, postponed="__future__" in self.world.states)
             for statement in statements:
-                failed = failed_at is not None and statement.end >= failed_at
+                failed = fails(statement.node) or (failed_at is not None and statement.end >= failed_at)
                 self._execute(statement, cell, failed=failed, last=statement is statements[-1])
                 if failed:
                     break

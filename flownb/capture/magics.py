@@ -60,6 +60,14 @@ def states_set(name: str, line: str) -> tuple[str, ...]:
     return _SETTING.get(name, ())
 
 
+def fails(node: ast.stmt) -> bool:
+    """Whether a statement is a magic without a name, `% matplotlib`: IPython ends the cell there."""
+    match node:
+        case ast.Expr(ast.Call(ast.Attribute(attr="run_line_magic"), [ast.Constant(""), *_])):
+            return True
+    return False
+
+
 def needs(name: str) -> str:
     """Return what of the notebook's state a magic needs: the extension that brought it, or nothing."""
     return "" if name in _IPYTHONS else "magics"
