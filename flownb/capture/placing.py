@@ -108,10 +108,13 @@ def _wanted(step: Placing, writers: Mapping[Key, list[Writer]], there: set[int])
             if not known or known[-1][1] != writer:
                 known.append((one.index, writer))
 
+    # of what nobody there has written, those who write it are executed anyhow
+    met = {key for key, pairs in own.items() if any(isinstance(w, str) or w in there for _, w in pairs)}
+
     def other(keys: Iterable[Key], before: int) -> set[int]:
         """Return who is to write anew what is not as this step's slice has it at some place."""
         again: set[int] = set()
-        for key in keys:
+        for key in met.intersection(keys):
             wanted = [writer for index, writer in own.get(key, ()) if index < before]
             left = wanted[_overlap(writers.get(key, []), wanted) :]
             if any(isinstance(writer, str) or writer in there for writer in left):

@@ -265,7 +265,7 @@ class LiveNotebook:
             shown = capture_summary(
                 flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
             )
-            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(header.flow))
+            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow))
             self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
         if header.check or self._checks():
             self._check(flow)
@@ -285,14 +285,14 @@ class LiveNotebook:
     def _check(self, flow: Flow) -> None:
         from flownb.ui.checking import show_check
 
-        show_check(self, flow, self.marks(flow.name), {})
+        show_check(self, flow, self.marks(flow), {})
 
-    def marks(self, name: str) -> dict[str, Any]:
+    def marks(self, flow: Flow) -> dict[str, Any]:
         """Return the marks that were kept of what a flow's steps read and gave here."""
         from flownb.environments.checking import without_secrets
 
-        marks = {key[1]: step.marks for key, step in self.steps.items() if key[0] == name}
-        return without_secrets(marks, self.flow(name), self.shell.user_ns)
+        marks = {key[1]: step.marks for key, step in self.steps.items() if key[0] == flow.name}
+        return without_secrets(marks, flow, self.shell.user_ns)
 
     def _shas(self, flow: str) -> dict[str, str]:
         return {

@@ -80,7 +80,7 @@ class LiveStorage(Storage):
     def marks(self, flow: Flow) -> Mapping[str, Any]:
         """Return the marks of what was captured here, or those in the saved file."""
         if flow.name in self.live.names:
-            return self.live.marks(flow.name)
+            return self.live.marks(flow)
         return self._saved.marks(flow) if self._saved is not None else {}
 
     def serialize(self) -> dict[str, Any]:
