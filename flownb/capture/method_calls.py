@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flownb.capture import known
 from flownb.capture.builtin_calls import BuiltinCalls
 from flownb.capture.calling import is_callable
-from flownb.capture.things import NOTHING, Container, Database, Figure, Function, Stream, Value
+from flownb.capture.things import NOTHING, Container, Database, Figure, Function, Stream, Thing, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +69,8 @@ class MethodCalls(BuiltinCalls):
         self.write(receiver)
         if name == "shuffle":  # of a generator: what it is given is what is shuffled
             self.write(call.first)
+        if name == "popitem":
+            return self.fresh(call.key(name), self.items(receiver), Container)
         return self.items(receiver) | call.every
 
     def _call_changing(self, receiver: Value, _: str, call: Call) -> Value:
@@ -90,7 +92,10 @@ class MethodCalls(BuiltinCalls):
     def _call_copying(self, receiver: Value, name: str, call: Call) -> Value:
         """`copy`: another container, with the same things in it."""
         inside = self.items(receiver) - receiver | self.items(call.every)
-        return self.fresh(call.key(name), inside, Container)
+        known_one = all(
+            isinstance(thing, Container) for thing in receiver
+        )  # an array's is seen through views
+        return self.fresh(call.key(name), inside, Container if known_one else Thing)
 
     def _call_fresh(self, receiver: Value, name: str, call: Call) -> Value:
         """`mean`, `split`: something new, of which the object holds nothing."""
