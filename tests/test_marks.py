@@ -85,7 +85,7 @@ def made_anew(value: Any) -> Any:
 
 
 @given(DATA, DATA)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_digests_are_equal_exactly_where_values_and_types_are(one: object, other: object) -> None:
     assert (digest(one) == digest(other)) == (typed(one) == typed(other))
     assert (identity(one) == identity(other)) == (typed(one) == typed(other))
@@ -199,7 +199,7 @@ def tangled_anew(value: Any, made: dict[int, Any]) -> Any:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_tangle_of_objects_is_told_by_what_refers_to_what(chance: random.Random, count: int) -> None:
     nodes = tangle(chance, count)
     anew = tangled_anew(nodes, {})

@@ -43,22 +43,22 @@ def _difference(was: Mark, now: Mark, tolerance: float) -> tuple[str, str]:
             found, inside = compare(old, new, tolerance=tolerance)
             words = words or (_inside(label, inside) if found == "differs" else "")
         elif old != new and not _are_close(old, new, tolerance):
-            words = words or _inside(label, _plain_difference(_of_text(old), _of_text(new), (), ()))
+            first, second = (
+                one if isinstance(one, dict) else {"type": "", "value": one} for one in (old, new)
+            )
+            words = words or _inside(label, _plain_difference(first, second, (), ()))
     if not words and was.get("python") != now.get("python"):
         words = f"code of Python {was['python']} cannot be compared with that of {now['python']}"
         return "unknown", words
     return "differs", words or _unseen(now, len(before))
 
 
-def _of_text(one: Any) -> Mark:
-    return one if isinstance(one, dict) else {"type": "", "value": one}
-
-
 def _are_close(old: Any, new: Any, tolerance: float) -> bool:
     """Whether two texts are of floats that are close."""
     try:
-        return not (old + new).isalnum() and math.isclose(float(old), float(new), rel_tol=tolerance)
-    except (TypeError, ValueError):
+        whole = old.lstrip("-").isdigit() or new.lstrip("-").isdigit()
+        return not whole and math.isclose(float(old), float(new), rel_tol=tolerance)
+    except (AttributeError, ValueError):
         return False
 
 

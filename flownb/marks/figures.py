@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .walk import Form
 
 if TYPE_CHECKING:
-    from .walk import Walk
+    from .walk import Forms, Walk
 
 #: what is drawn, by the end of the name of the method that returns it and changes nothing
 _DRAWN = (
@@ -40,4 +40,4 @@ def _artist(walk: Walk, value: Any) -> Form:
     return Form(type(value).__name__, [drawn[name] for name in names], names, [walk.sequence(names)])
 
 
-FORMS = {"matplotlib.Artist": _artist}
+FORMS: Forms = {"matplotlib.Artist": _artist}

@@ -14,7 +14,9 @@ from .python import root, short
 from .walk import PLAIN, Form, TooBigError, Walk, hashed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from .walk import Opener
 
     Mark = dict[str, Any]
 
@@ -28,7 +30,7 @@ _ALL = (
 _FORMS = {**python.FORMS, **tables.FORMS, **figures.FORMS}
 
 
-def _forms(kind: type) -> Callable[[Walk, Any], Form]:
+def _forms(kind: type) -> Opener:
     if kind.__module__ == "builtins":
         return _FORMS.get(f"builtins.{kind.__name__}", python.an_object)
     classes = [cls for cls in kind.__mro__ if cls is type or cls.__module__ != "builtins"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .walk import LISTED, PLAIN, Form, OpaqueError
 
 if TYPE_CHECKING:
-    from .walk import Pairs, Walk
+    from .walk import Forms, Pairs, Walk
 
 _SHORT = 40  #: characters
 #: packages with values whose text says all, and classes of others; what these reduce to changes with Python
@@ -94,17 +94,7 @@ def _code(walk: Walk, value: Any) -> Form:
     walk.by_code = True
     counts = (value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount)
     names = (value.co_names, value.co_varnames, value.co_freevars, value.co_cellvars)
-    return Form(
-        "code", (counts, names, value.co_consts, value.co_code, getattr(value, "co_exceptiontable", b""))
-    )
-
-
-def _module(_walk: Walk, value: Any) -> Form:
-    return Form(f"module `{value.__name__}`")
-
-
-def _a_class(_walk: Walk, value: Any) -> Form:
-    return Form(f"class `{value.__qualname__}`", (value.__module__,))
+    return Form("code", (counts, names, value.co_consts, value.co_code, value.co_exceptiontable))
 
 
 def _nothing(_walk: Walk, _value: Any) -> Form:
@@ -129,12 +119,9 @@ def an_object(walk: Walk, value: Any) -> Form:
     nodes = [walk.sequence(told), walk.sequence([key for key, _ in pairs])]
     if issubclass(kind, tuple):
         attributes = [(field, getattr(value, field)) for field in getattr(kind, "_fields", ())]
+    named = [*(("attribute", name) for name, _ in attributes), *(("item", key) for key, _ in pairs)]
     items = list(items or ())
-    labels = chain(
-        (label("attribute", name) for name, _ in attributes),
-        (label("item", key) for key, _ in pairs),
-        (f"item {i}" for i in range(len(items))),
-    )
+    labels = chain((label(*one) for one in named), (f"item {i}" for i in range(len(items))))
     whole = bool(attributes) and kind.__module__ != "__main__"  # a connection, a process, an executor
     return Form(name, [part for _, part in attributes + pairs] + items, labels, nodes, whole=whole)
 
@@ -151,7 +138,7 @@ def _attributes(kind: type, state: Any) -> tuple[Pairs, Any]:
     return [], state
 
 
-FORMS = {
+FORMS: Forms = {
     "builtins.list": _sequence,
     "builtins.tuple": _sequence,
     "builtins.dict": _mapping,
@@ -159,11 +146,12 @@ FORMS = {
     "builtins.frozenset": _members,
     "builtins.code": _code,
     "builtins.function": _function,
-    "builtins.module": _module,
-    "builtins.type": _a_class,
+    "builtins.module": lambda _, value: Form(f"module `{value.__name__}`"),
+    "builtins.type": lambda _, value: Form(f"class `{value.__qualname__}`", (value.__module__,)),
     "collections.Counter": _mapping,
     "matplotlib.Container": _sequence,
-    **dict.fromkeys(
-        ["traitlets.HasTraits", "pandas.Styler", "matplotlib.Colorbar", "matplotlib.Animation"], _nothing
-    ),
+    "matplotlib.Animation": _nothing,
+    "matplotlib.Colorbar": _nothing,
+    "pandas.Styler": _nothing,
+    "traitlets.HasTraits": _nothing,
 }

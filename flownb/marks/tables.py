@@ -11,11 +11,7 @@ from .python import label, root, short
 from .walk import BLOCK, Form, Node, OpaqueError, floats_node, hashed, weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from .walk import Pairs, Walk
-
-    Listed = Callable[[Any], Iterable[Any]]
+    from .walk import Forms, Pairs, Walk
 
 
 def _array(walk: Walk, value: Any) -> Form:
@@ -69,11 +65,10 @@ def _scalar(_walk: Walk, value: Any) -> Form:
     return Form(type(value).__name__, (str(value.dtype), plain), text=short(plain))
 
 
-def _column(
-    walk: Walk, column: Any, dtype: object, missing: int, inner: Sequence[Any], listed: Listed = list
-) -> Form:
+def _column(walk: Walk, column: Any, dtype: object, missing: int, inner: list[Any]) -> Form:
     """Take a column of any library apart; `inner` is what it consists of, in simpler terms."""
     size = {"missing values": int(missing)} if missing else {}
+    listed = getattr(type(column), "to_pylist", list)
     nodes = [walk.sequence(inner)]
     return Form(f"{dtype} column", nodes=nodes, size=size, first=lambda n: listed(column[:n]))
 
@@ -93,10 +88,6 @@ def _frame(walk: Walk, value: Any) -> Form:
 def _series(walk: Walk, value: Any) -> Form:
     parts = [*_levels(value.index), ("", value.array)]
     return _table(walk, value, f"{value.dtype} Series", parts, [value.name, list(value.index.names)])
-
-
-def _index(walk: Walk, value: Any) -> Form:
-    return _table(walk, value, "Index", _levels(value), list(value.names))
 
 
 def _levels(index: Any) -> Pairs:
@@ -121,9 +112,12 @@ def _pandas_column(walk: Walk, value: Any) -> Form:
     return _column(walk, value, dtype, missing.sum(), inner)
 
 
-def _polars_frame(walk: Walk, value: Any) -> Form:
-    columns = [(label("column", column.name), column) for column in value.get_columns()]
-    return _table(walk, value, "polars DataFrame", columns, value.columns, len(columns))
+def _columns(walk: Walk, value: Any) -> Form:
+    """Take a table of polars or pyarrow apart."""
+    columns = value.get_columns() if hasattr(value, "get_columns") else value.columns
+    names = list(getattr(value, "column_names", value.columns))
+    parts = [(label("column", name), column) for name, column in zip(names, columns, strict=True)]
+    return _table(walk, value, f"{root(type(value))} {type(value).__name__}", parts, names, len(names))
 
 
 def _polars_series(walk: Walk, value: Any) -> Form:
@@ -131,14 +125,8 @@ def _polars_series(walk: Walk, value: Any) -> Form:
     return _column(walk, value, value.dtype, value.null_count(), inner)
 
 
-def _arrow_table(walk: Walk, value: Any) -> Form:
-    names = value.schema.names
-    columns = [(label("column", name), value.column(i)) for i, name in enumerate(names)]
-    return _table(walk, value, f"pyarrow {type(value).__name__}", columns, names, len(columns))
-
-
 def _arrow_column(walk: Walk, value: Any) -> Form:
-    return _column(walk, value, value.type, value.null_count, _there(value), lambda part: part.to_pylist())
+    return _column(walk, value, value.type, value.null_count, _there(value))
 
 
 def _there(column: Any) -> list[Any]:
@@ -146,17 +134,17 @@ def _there(column: Any) -> list[Any]:
     return [part.to_numpy(zero_copy_only=False) for part in (column.is_null(), column.drop_null())]
 
 
-FORMS = {
+FORMS: Forms = {
     "numpy.ndarray": _array,
     "numpy.generic": _scalar,
     "pandas.DataFrame": _frame,
     "pandas.Series": _series,
-    "pandas.Index": _index,
+    "pandas.Index": lambda walk, value: _table(walk, value, "Index", _levels(value), list(value.names)),
     "pandas.ExtensionArray": _pandas_column,
-    "polars.DataFrame": _polars_frame,
+    "polars.DataFrame": _columns,
     "polars.Series": _polars_series,
-    "pyarrow.Table": _arrow_table,
-    "pyarrow.RecordBatch": _arrow_table,
+    "pyarrow.Table": _columns,
+    "pyarrow.RecordBatch": _columns,
     "pyarrow.ChunkedArray": _arrow_column,
     "pyarrow.Array": _arrow_column,
 }

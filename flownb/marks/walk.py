@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     Pairs = list[tuple[Any, Any]]
+    Opener = Callable[["Walk", Any], "Form"]
+    Forms = dict[str, Opener]
 
 OBJECT = 3200  #: bytes that are hashed in the time that looking at one object takes
 BLOCK = 1 << 13  #: floats that are looked at in one go, and have each a weight
@@ -91,16 +93,14 @@ def weights() -> array[float]:
 class Walk:
     """One look at a value; `forms` finds for a class what takes its objects apart."""
 
-    def __init__(
-        self, forms: Callable[[type], Callable[[Walk, Any], Form]], budget: int, *, sampled: bool = False
-    ) -> None:
+    def __init__(self, forms: Callable[[type], Opener], budget: int, *, sampled: bool = False) -> None:
         self.left, self.sampled = budget, sampled
         self.by_code = False  #: whether code is in it, which each version of Python compiles in another way
         self.partly = ""  #: what is in it that cannot be compared
         self.seen: dict[int, tuple[Form, Node]] = {}
         self.opaque: set[int] = set()
         self._forms = forms
-        self._openers: dict[type, Callable[[Walk, Any], Form]] = {}
+        self._openers: dict[type, Opener] = {}
         self._known: dict[int, Node | int] = {}  #: of what refers to what it is in, only its number there
         self._path: list[int] = []
         self._alive: list[object] = []  # an identity is only telling while its object lives
