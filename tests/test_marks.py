@@ -85,7 +85,7 @@ def made_anew(value: Any) -> Any:
 
 
 @given(DATA, DATA)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_digests_are_equal_exactly_where_values_and_types_are(one: object, other: object) -> None:
     assert (digest(one) == digest(other)) == (typed(one) == typed(other))
     assert (identity(one) == identity(other)) == (typed(one) == typed(other))
@@ -94,7 +94,7 @@ def test_digests_are_equal_exactly_where_values_and_types_are(one: object, other
 
 
 @given(DATA)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_value_that_was_made_in_another_way_has_the_same_mark(value: object) -> None:
     anew = made_anew(value)
     assert typed(anew) == typed(value)
@@ -103,7 +103,7 @@ def test_a_value_that_was_made_in_another_way_has_the_same_mark(value: object) -
 
 
 @given(DATA, st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_one_change_deep_inside_shows_in_words(value: object, chance: random.Random) -> None:
     changed = with_a_change(value, chance)
     found, words = differ(value, changed)
@@ -199,7 +199,7 @@ def tangled_anew(value: Any, made: dict[int, Any]) -> Any:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_tangle_of_objects_is_told_by_what_refers_to_what(chance: random.Random, count: int) -> None:
     nodes = tangle(chance, count)
     anew = tangled_anew(nodes, {})
@@ -367,7 +367,7 @@ def test_data_of_any_kind_has_the_same_mark_under_another_hash_seed() -> None:
     collected: list[object] = []
 
     @given(DATA)
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=30, deadline=None, database=None)
     def collect(value: object) -> None:
         collected.append(value)
 

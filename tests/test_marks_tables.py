@@ -145,7 +145,7 @@ FRAMES = st.dictionaries(st.sampled_from("abc"), COLUMN, max_size=3).map(pd.Data
 
 
 @given(FRAMES, FRAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_digests_of_frames_are_equal_exactly_where_pandas_says_so(
     one: pd.DataFrame, other: pd.DataFrame
 ) -> None:
