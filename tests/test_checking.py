@@ -11,9 +11,9 @@ from faithful import run_live, save
 from notebook_corpus import Notebook
 from shell import ipython
 
-from flownb.capture.marks import mark
 from flownb.cli.group import main
 from flownb.environments.checking import Check, Compared, check_flow
+from flownb.marks import mark
 from flownb.parameters import validate
 from flownb.storage import open_storage
 from flownb.ui.checking import check_table

@@ -29,6 +29,7 @@ LAYERS = (
     "runs",
     "storage",
     "capture",
+    "marks",
     "document",
     "parameters",
     "names",

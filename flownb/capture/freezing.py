@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from flownb.capture.describe import describe, readable_size
-from flownb.capture.marks import identity
 from flownb.errors import CaptureError
 from flownb.flow import Carried
+from flownb.marks import identity
 from flownb.parameters import Secret
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from flownb.capture.captured import Captured
 from flownb.capture.cell import Header, check_outputs, read_cell, split_name
 from flownb.capture.freezing import freeze
 from flownb.capture.history import History, displayed
-from flownb.capture.marks import mark
 from flownb.capture.texts import unseen_texts
 from flownb.errors import CaptureError
 from flownb.flow import Carried, Flow
+from flownb.marks import mark
 from flownb.names import PROVIDED
 
 if TYPE_CHECKING:

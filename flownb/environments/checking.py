@@ -1,21 +1,19 @@
 """Proves a capture: runs a flow isolated, and compares what its steps read and give with what was here.
 
-At the capture marks were kept of these values (`flownb.capture.marks`); the run makes them again, in its own
+At the capture marks were kept of these values (`flownb.marks`); the run makes them again, in its own
 process, between the cells. It is no run of the project: nothing is recorded.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flownb.capture.marks import compare
 from flownb.engine import Observer, Silent, execute
 from flownb.environments.plan import Plan, step_of, steps_by_cell, texts_in
+from flownb.marks import compare, embedded
 from flownb.parameters import secret_names
 
 if TYPE_CHECKING:
@@ -33,11 +31,9 @@ _ABSENT = ("differs", "it has no value in the run")
 
 # Runs with a namespace of its own, into which the names below are put; prints one line of JSON.
 _CODE = """
-import contextlib, io, json, sys, types
-marks = sys.modules.get("_flownb_marks")
-if marks is None:
-    marks = sys.modules["_flownb_marks"] = types.ModuleType("_flownb_marks")
-    exec(compile(source, "<flownb.capture.marks>", "exec"), marks.__dict__)
+import json
+exec(embedded, {})
+from _flownb_marks.making import mark
 shell = namespace["get_ipython"]() if "get_ipython" in namespace else None
 history = shell.history_manager.output_hist if shell is not None else {}
 found = {}
@@ -45,7 +41,7 @@ for step, role, name, count in wanted:
     there = history if count is not None else namespace
     key = count if count is not None else name
     if key in there:
-        found.setdefault(step, {}).setdefault(role, {})[name] = marks.mark(there[key])
+        found.setdefault(step, {}).setdefault(role, {})[name] = mark(there[key])
 print(json.dumps(found))
 """
 
@@ -162,6 +158,7 @@ class _Marker(Observer):
         self.at = ""  #: the step at work
         self._flow = flow
         self._marks = marks
+        self._embedded = False  #: whether the run's process has what makes marks
         self._notebook: NotebookNode | None = None
         self._steps: dict[int, int] = {}
 
@@ -183,7 +180,10 @@ class _Marker(Observer):
             *self._of(index, "gives", cell.execution_count),
             *self._of(self._next(index), "reads", None),
         ]
-        return Silent(_snippet(wanted)) if wanted else None
+        if not wanted:
+            return None
+        first, self._embedded = not self._embedded, True
+        return Silent(_snippet(wanted, embedded() if first else ""))
 
     def _next(self, index: int) -> int:
         """Return the index of the cell that is executed after this one."""
@@ -205,15 +205,10 @@ class _Marker(Observer):
             self.found.setdefault(step, {}).update(roles)
 
 
-def _snippet(wanted: list[tuple[str, str, str, int | None]]) -> str:
-    inner = f"{{'namespace': __flownb__.globals(), 'wanted': {wanted!r}, 'source': {_source()!r}}}"
+def _snippet(wanted: list[tuple[str, str, str, int | None]], text: str) -> str:
+    inner = f"{{'namespace': __flownb__.globals(), 'wanted': {wanted!r}, 'embedded': {text!r}}}"
     return (
         "import builtins as __flownb__\n"
         f"try: __flownb__.exec(__flownb__.compile({_CODE!r}, '<flownb check>', 'exec'), {inner})\n"
         "finally: del __flownb__\n"
     )
-
-
-@functools.cache
-def _source() -> str:
-    return (importlib.resources.files("flownb.capture") / "marks.py").read_text(encoding="utf-8")

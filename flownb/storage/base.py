@@ -94,7 +94,7 @@ class Storage(ABC):
         return [f"{line}; a run uses what is there now" for line in told]
 
     def marks(self, flow: Flow) -> Mapping[str, Any]:  # noqa: ARG002  # for those that keep some
-        """Return the marks that were kept of what the flow's steps read and gave (`flownb.capture.marks`)."""
+        """Return the marks that were kept of what the flow's steps read and gave (`flownb.marks`)."""
         return {}
 
     def get_env_runner(self, location: str) -> EnvRunner:
