@@ -86,8 +86,8 @@ def test_secrets_have_no_marks(project: Path) -> None:
     with ipython() as shell:
         shell.ok("from flownb import Secret\nkey = Secret('hunter2-hunter2')\nsize = 15")
         shell.ok("%%flow f --out header,n\nkey: Secret\nheader = {'auth': 'Bearer ' + key}\nn = size")
-        assert shell.live.marks("f").keys() == {"f"}
-        marks = shell.live.marks("f")["f"]
+        assert shell.live.marks(shell.live.flow("f")).keys() == {"f"}
+        marks = shell.live.marks(shell.live.flow("f"))["f"]
         assert (marks["reads"].keys(), marks["gives"].keys()) == ({"size"}, {"n"})
 
 
