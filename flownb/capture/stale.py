@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flownb.capture.live import wanted_names
 from flownb.capture.placing import state_of, writes_of
 from flownb.capture.requirements import file_sha
-from flownb.capture.world import World
+from flownb.capture.world import GENERATOR, World, is_displayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,9 @@ def executed_since(
     earlier: dict[str, Captured] = {}
     for step in steps:
         then, _ = step.slice(history, names, earlier)
-        look = history.look(wanted_names(step.cell, history), optional=step.cell.names.optional)
+        # what was displayed last is another thing after each cell
+        names_now = {name for name in wanted_names(step.cell, history) if not is_displayed(name)}
+        look = history.look(names_now, optional=step.cell.names.optional)
         again = replace(step, place=len(history.executed), look=look)
         now, _ = again.slice(history, names, earlier)
         earlier[step.name] = step
@@ -44,8 +46,10 @@ def executed_since(
         news = [one for one in after if one.index >= step.place and not _is_own(one, step)]
         told = [one for one in news if isinstance(one.statement.node, _DEFINITIONS) or not is_below(one.cell)]
         if told:
-            fresh = [one for one in told if one.statement.text not in before]
-            yield _told((fresh or told)[0])
+            fresh = [one for one in told if one.statement.text not in before] or told
+            known = names_now.union(*(history.executed[index].binds for index in then.statements))
+            # what only leads to the change, such as another name for the thing, is not what happened
+            yield _told(next((one for one in fresh if one.writes or one.binds & known), fresh[0]))
 
 
 def _is_own(one: Executed, step: Captured) -> bool:
@@ -61,10 +65,18 @@ def _told(one: Executed) -> str:
         done = "bound again"
     else:
         done = "changed"
-    states = [state for key in writes_of(one) if (state := state_of(key)) is not None]
-    what = (
-        f"`{names[0]}` was" if names and not (states and not one.binds) else f"what {states[0]} is set to was"
-    )
+    keys = [key for key in writes_of(one) if isinstance(key, str) and not one.binds]
+    states = sorted(state for key in keys if (state := state_of(key)) is not None)
+    drawn = sorted(key.removeprefix(GENERATOR) for key in keys if key.startswith(GENERATOR))
+    if states:
+        what = f"what {states[0]} is set to was"
+    elif drawn:
+        what = f"what {drawn[0]} draws was"
+    elif names:
+        what = f"`{names[0]}` was"
+    else:
+        first = one.statement.text.strip().partition("\n")[0]
+        return f"`{first[:60]}` was executed in {one.cell.label}"
     return f"{what} {done} in {one.cell.label}"
 
 

@@ -96,7 +96,7 @@ class LiveNotebook:
     @property
     def folder(self) -> Path:
         """The notebook's folder: where its kernel was started."""
-        return self.path.parent if self.path is not None else Path.cwd()
+        return self.path.parent if self.path is not None else Path(self.shell.starting_dir)
 
     @cached_property
     def keeping(self) -> Keeping:
