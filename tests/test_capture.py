@@ -151,6 +151,14 @@ def test_what_is_frozen_at_once_is_told_in_one_line(project: Path) -> None:
         assert found[1][0] is found[0][0]
 
 
+def test_a_frozen_name_is_not_among_those_that_are_made_again(project: Path) -> None:
+    from shell import ipython
+
+    with ipython() as shell:
+        shell.ok("kept = [1]\nmade = [2]")
+        assert "replays     In[1]: made\n" in shell.ok("%%flow f --freeze kept\nkept, made").text
+
+
 def test_a_name_that_no_cell_binds_is_frozen_together_with_what_it_shares(project: Path) -> None:
     from shell import ipython
 

@@ -49,6 +49,13 @@ CHANGES = [
         "rng = np.random.default_rng(2)",
         "`rng` was bound again in In[3]",
     ),
+    (
+        "import numpy as np\nnp.random.seed(1)",
+        "np.random.rand()",
+        "np.random.seed(4); y = np.random.rand()",
+        "what numpy.random is set to was changed in In[3]",
+    ),
+    ("rows = [1]", "rows", "other, rows = 1, [2]", "`rows` was bound again in In[3]"),
     ("from math import pi", "pi", "from cmath import pi", "`pi` was imported again in In[3]"),
 ]
 
@@ -74,6 +81,7 @@ NO_CHANGES = [
     ("x = 5\nx", "Out[1] + 1", "x + 10"),
     ("import numpy as np", "np.random.seed(3)\nnp.random.rand()", "np.random.seed(1)\ny = np.random.rand()"),
     ("import pandas as pd, math", "math.pi", "pd.set_option('display.precision', 1)"),
+    ("import numpy as np\nnp.random.seed(3)", "np.random.rand()", "y = np.random.rand()"),
     ("rows = [1]", "rows", "print(rows)\nlen(rows)\nother = [*rows, 2]"),
 ]
 

@@ -101,8 +101,10 @@ class Captured:
             if not log.name.startswith(GENERATOR) or (log and log[0] in own):
                 continue  # what the step seeds by itself is its own
             latest = history.world.generators.get(log.name.removeprefix(GENERATOR))
-            there = latest.log if latest is not None and latest.log[0] < self.place else log
-            found.append((there, bisect_left(there, self.place)))
+            if latest is not None and latest.log is not log and latest.log[0] < self.place:
+                found.append((latest.log, bisect_left(latest.log, self.place)))  # it was seeded since
+            else:  # a generator goes on from where it is: who drew from it since is no matter
+                found.append((log, bisect_left(log, own.start)))
         return found
 
 

@@ -348,6 +348,7 @@ _USES: Final = {
     "pydantic": frozenset[str](),
     "yaml": frozenset[str](),
     "bs4": frozenset[str](),
+    "flownb": frozenset[str](),
 }
 #: noticed by whatever is not Python's own
 _EVERYWHERE: Final = _words("sys.path cwd environ warnings logging recursion locale IPython")

@@ -257,7 +257,7 @@ class LiveNotebook:
                 notes.append(f"kept in {header.storage} as {location}")
             kept = self.keeping.keep(flow)
         finally:  # whatever a storage says, the cell is captured, and its record is in its output
-            read = set(captured.cell.step.reads)
+            read = set(captured.cell.step.reads).difference(*(entry.bound for entry in captured.frozen))
             replayed = [
                 Replayed(cell.label, count, cell.seconds, tuple(sorted(read & self.history.bound_in(cell))))
                 for cell, count in assembled.cells.items()
