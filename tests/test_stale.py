@@ -69,7 +69,7 @@ def test_what_was_executed_since_is_told_with_its_cell(
     assert notebook.live.notes("f") == []
     notebook.ok(then)
     (note,) = notebook.live.notes("f")
-    assert note == f"{told}, after f was captured: run its cell again to capture it as it is now"
+    assert note == f"{told}, after `%%flow f` was captured: run that cell again to capture it as it is now"
     for line in ("%flow", "%flow show f", "%flow check f"):
         assert told in " ".join(notebook.ok(line).text.split())
     notebook.ok(FLOW + step)

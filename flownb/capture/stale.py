@@ -23,8 +23,8 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import,
 
 def executed_since(
     steps: Sequence[Captured], history: History, is_below: Callable[[Execution], bool]
-) -> Iterator[str]:
-    """Say what was executed since a step was captured and would make another flow of it, in one line a step.
+) -> Iterator[tuple[str, str]]:
+    """Name steps, and say what was executed since each was captured and would make another flow of it.
 
     A notebook goes on below a flow's cell, and there its names are bound to other data: that is no news where
     the cell is known to be below. A function or class that is defined again is.
@@ -49,7 +49,8 @@ def executed_since(
             fresh = [one for one in told if one.statement.text not in before] or told
             known = names_now.union(*(history.executed[index].binds for index in then.statements))
             # what only leads to the change, such as another name for the thing, is not what happened
-            yield _told(next((one for one in fresh if one.writes or one.binds & known), fresh[0]), known)
+            cause = next((one for one in fresh if one.writes or one.binds & known), fresh[0])
+            yield step.name, _told(cause, known)
 
 
 def _is_own(one: Executed, step: Captured) -> bool:

@@ -73,7 +73,8 @@ def capture_summary(
         f"<span>✓ captured</span> <strong>{code(title)}</strong> {muted(escape(' · ' + told))}",
         parameters_html(flow) + replayed_html(flow),
     )
-    html += "".join(map(amber_html, amber))
+    if amber:
+        html += f'<div style="margin-left:16px">{"".join(map(amber_html, amber))}</div>'
     lines = [f"✓ captured {visible(title)} · {told}"]
     lines += _paragraph("parameters", [_declaration(parameter) for parameter in shown_parameters(flow)])
     lines += _paragraph(

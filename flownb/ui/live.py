@@ -370,12 +370,12 @@ class LiveNotebook:
         """Say what makes a flow that was captured here stale, a line each."""
         steps = {key: step for key, step in self.steps.items() if key[0] == name}
         ordered = [steps[key] for key in self._ordered(steps)]
-        again = "run its cell again to capture it as it is now"
+        again = "run that cell again to capture it as it is now"
         told = [
             f"step {step} did not run in this kernel: it is as saved" for step in self.steps_to_come(name)
         ]
         since = executed_since([step.captured for step in ordered], self.history, self._below(ordered))
-        told += [f"{text}, after {name} was captured: {again}" for text in since]
+        told += [f"{text}, after {cell_name(name, step)} was captured: {again}" for step, text in since]
         return [*told, *self._edited(name, ordered)]
 
     def _below(self, steps: Sequence[Step]) -> Callable[[Execution], bool]:
