@@ -131,7 +131,7 @@ def test_a_cell_that_was_edited_and_saved_or_taken_away_is_told(
         ]
         saved(path, CELLS[0], CELLS[1], "")
         assert shell.live.notes("f") == [
-            "`%%flow f.b` is gone from the notebook: `%flow forget` takes its step out of f"
+            "`%%flow f.b` is gone from the notebook: `%flow forget f.b` takes it out of f"
         ]
 
 

@@ -393,7 +393,8 @@ class LiveNotebook:
                 continue
             title = cell_name(name, step.captured.name)
             if step.cell_id is not None and step.cell_id not in saved:
-                told.append(f"{title} is gone from the notebook: `%flow forget` takes its step out of {name}")
+                wanted = name if step.captured.name == name else f"{name}.{step.captured.name}"
+                told.append(f"{title} is gone from the notebook: `%flow forget {wanted}` takes it out of {name}")
             elif step.cell_id is not None and cell_sha(saved[step.cell_id]) != cell_sha(
                 step.captured.cell.source
             ):
