@@ -394,7 +394,9 @@ class LiveNotebook:
             title = cell_name(name, step.captured.name)
             if step.cell_id is not None and step.cell_id not in saved:
                 wanted = name if step.captured.name == name else f"{name}.{step.captured.name}"
-                told.append(f"{title} is gone from the notebook: `%flow forget {wanted}` takes it out of {name}")
+                told.append(
+                    f"{title} is gone from the notebook: `%flow forget {wanted}` takes it out of {name}"
+                )
             elif step.cell_id is not None and cell_sha(saved[step.cell_id]) != cell_sha(
                 step.captured.cell.source
             ):
