@@ -123,7 +123,7 @@ def flow_list(
 
 
 def flow_card(flow: Flow, *, where: str = "", notes: Sequence[str] = ()) -> Shown:
-    """Show all of a flow: what it says, takes, does, carries, gives, and what it was captured with."""
+    """Show all of a flow: what it says, takes, replays, does, gives, and what it was captured with."""
     return Shown(_card_html(flow, where, notes), _card_text(flow, where, notes))
 
 
