@@ -15,7 +15,11 @@ from flownb.capture.looking import Look, look
 from flownb.capture.magics import fails
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
 from flownb.capture.texts import hands_names_out, names_in_texts, words_in
+<<<<<<< HEAD
 from flownb.capture.things import NOTHING
+=======
+from flownb.capture.things import Namespace
+>>>>>>> docs
 from flownb.capture.world import World
 
 if TYPE_CHECKING:
@@ -75,6 +79,7 @@ class History:
 
     def __post_init__(self) -> None:
         self.world = World(self.folder)
+        self._handed_out = False  #: whether a statement gave all its names away
 
     def add(
         self,
@@ -183,8 +188,17 @@ class History:
         """Return the notebook's names that stand in texts which a library evaluates: `df.query("a > @b")`."""
         named = names_in_texts(node, source, self.world.texts)
         if hands_names_out(source):  # to a template, which may be any text so far
+            self._handed_out = True
             named = named.union(words_in(node), *(words_in(one.statement.node) for one in self.executed))
+        elif self._handed_out and self._has_namespace(node):  # names = globals(), and names["x"] here
+            named |= words_in(node)
         return named & self.world.names.keys() if named else named
+
+    def _has_namespace(self, node: ast.AST) -> bool:
+        """Whether code reads a name that is bound to what `globals()` gives."""
+        known = self.world.scope.vars
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        return any(isinstance(thing, Namespace) for name in names for thing in known.get(name) or ())
 
     def look(self, names: Iterable[str], *, optional: frozenset[str] = frozenset()) -> Look:
         """Return what some names depend on now."""

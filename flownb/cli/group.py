@@ -28,7 +28,7 @@ READER_GONE = 141
 _COMMANDS = {
     "run": ("flownb.cli.running", "Run a flow and show its outputs."),
     "list": ("flownb.cli.flows", "List the flows of a storage."),
-    "show": ("flownb.cli.flows", "Show what a flow takes, does, carries and gives."),
+    "show": ("flownb.cli.flows", "Show what a flow takes, replays, does and gives."),
     "check": ("flownb.cli.checking", "Run a flow isolated, and compare it with its capture."),
     "params": ("flownb.cli.flows", "Show the parameters of a flow."),
     "history": ("flownb.cli.versions", "Show the versions of a flow: when, who, what changed, their runs."),
