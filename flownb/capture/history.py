@@ -15,11 +15,7 @@ from flownb.capture.looking import Look, look
 from flownb.capture.magics import fails
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
 from flownb.capture.texts import hands_names_out, names_in_texts, words_in
-<<<<<<< HEAD
-from flownb.capture.things import NOTHING
-=======
-from flownb.capture.things import Namespace
->>>>>>> docs
+from flownb.capture.things import NOTHING, Namespace
 from flownb.capture.world import World
 
 if TYPE_CHECKING:
