@@ -280,10 +280,11 @@ CASES = [
     ),
     # out of sight
     Case("exec", "exec(text)", "text", opaque=("exec(...)",)),
-    Case("exec of a literal", "exec('x = y')\nx", "y", binds="x", opaque=("exec(...)",)),
-    Case("eval of a literal", "z = eval('x + y')", "x y", binds="z", opaque=("eval(...)",)),
+    Case("exec of a literal", "exec('x = y')\nx", "y", binds="x"),
+    Case("eval of a literal", "z = eval('x + y')", "x y", binds="z"),
     Case("eval with names of its own", "eval('x', {})", "", opaque=("eval(...)",)),
-    Case("eval in a function", "def f(a): return eval('a + b')", "b", "", opaque=("eval(...)",)),
+    Case("eval of a text that is made", "eval('x' + y)", "y", opaque=("eval(...)",)),
+    Case("eval in a function", "def f(a): return eval('a + b')", "b", ""),
     Case(
         "namespaces",
         "globals(), locals(), vars(), dir()",

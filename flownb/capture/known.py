@@ -378,6 +378,7 @@ _USES: Final = {
     "pydantic": frozenset[str](),
     "yaml": frozenset[str](),
     "bs4": frozenset[str](),
+    "flownb": frozenset[str](),
 }
 #: noticed by whatever is not Python's own
 _EVERYWHERE: Final = words("sys.path cwd environ warnings logging recursion locale IPython")

@@ -87,10 +87,10 @@ def _builtin(walker: Expressions, node: ast.Call, name: str) -> None:
         if not node.args and walker.scope.kind != "function":
             walker.opaque(node, f"{name}()")
         return
-    walker.opaque(node, f"{name}()" if name == "globals" else f"{name}(...)")
-    if name != "globals" and len(node.args) == 1 and not node.keywords:
-        for text in _texts(node):
-            _embedded(walker, node, text, node.lineno - 1)
+    if name != "globals" and len(node.args) == 1 and not node.keywords and (texts := _texts(node)):
+        _embedded(walker, node, texts[0], node.lineno - 1)
+    else:
+        walker.opaque(node, f"{name}()" if name == "globals" else f"{name}(...)")
 
 
 def _query(walker: Expressions, node: ast.Call) -> None:

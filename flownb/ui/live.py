@@ -96,7 +96,7 @@ class LiveNotebook:
     @property
     def folder(self) -> Path:
         """The notebook's folder: where its kernel was started."""
-        return self.path.parent if self.path is not None else Path.cwd()
+        return self.path.parent if self.path is not None else Path(self.shell.starting_dir)
 
     @cached_property
     def keeping(self) -> Keeping:
@@ -257,7 +257,7 @@ class LiveNotebook:
                 notes.append(f"kept in {header.storage} as {location}")
             kept = self.keeping.keep(flow)
         finally:  # whatever a storage says, the cell is captured, and its record is in its output
-            read = set(captured.cell.step.reads)
+            read = set(captured.cell.step.reads).difference(*(entry.bound for entry in captured.frozen))
             replayed = [
                 Replayed(cell.label, count, cell.seconds, tuple(sorted(read & self.history.bound_in(cell))))
                 for cell, count in assembled.cells.items()
