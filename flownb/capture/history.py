@@ -14,7 +14,13 @@ from flownb.capture.following import Follower
 from flownb.capture.looking import Look, look
 from flownb.capture.magics import fails
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
-from flownb.capture.texts import hands_names_out, names_in_texts, words_in
+from flownb.capture.texts import (
+    asks_for_subclasses,
+    finds_classes,
+    hands_names_out,
+    names_in_texts,
+    words_in,
+)
 from flownb.capture.world import World
 
 if TYPE_CHECKING:
@@ -145,9 +151,8 @@ class History:
             binds, certain = (frozenset(), frozenset()) if _binds_last(node) else (binds, frozenset())
             if not binds and names_before is not None:
                 self.world.scope.vars = names_before
-        if (
-            before := follower.loaded & binds - reads
-        ):  # a decorator called the function before it had its name
+        # a decorator called the function before it had its name
+        if before := (follower.loaded & binds - reads) | follower.given:
             seen.add(self.look(before, optional=frozenset(before)))
         known = self.world.scope.vars
         for name in binds:
@@ -183,6 +188,9 @@ class History:
         named = names_in_texts(node, source, self.world.texts)
         if hands_names_out(source):  # to a template, which may be any text so far
             named = named.union(words_in(node), *(words_in(one.statement.node) for one in self.executed))
+        if finds_classes(source):
+            self.world.asks_for_subclasses |= asks_for_subclasses(source)
+            named = named.union(self.world.classes())
         return named & self.world.names.keys() if named else named
 
     def look(self, names: Iterable[str], *, optional: frozenset[str] = frozenset()) -> Look:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.capture.things import Figure, Library, Log, Scope, Thing
+from flownb.capture.things import Class, Figure, Library, Log, Scope, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,6 +47,7 @@ class World:
     underscore: int | None = None  #: the statement whose value `_` is, as long as nobody else has bound that
     figure: Figure = field(default_factory=Figure)  #: the present one
     stars: list[str] = field(default_factory=list)  #: libraries all of whose names were imported
+    asks_for_subclasses: bool = False  #: some code does
     figures_stay: bool = False  #: over the end of a cell: they are not shown and closed by the inline backend
 
     def library(self, path: str) -> Library:
@@ -55,6 +56,12 @@ class World:
         if found is None:
             found = self.libraries[path] = Library(path)
         return found
+
+    def classes(self) -> Iterator[str]:
+        """Yield the names that are bound to classes whose source is known."""
+        for name, value in self.scope.vars.items():
+            if any(isinstance(thing, Class) for thing in value):
+                yield name
 
     def state(self, name: str) -> Thing:
         """Return what is set of a library or of the process."""
