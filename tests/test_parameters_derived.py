@@ -119,6 +119,7 @@ def test_the_cells_are_the_truth_where_somebody_edits_them() -> None:
     ("cell", "words"),
     [
         ("end: date = start + timedelta(7)\nstart: date = date(2026, 1, 1)", "`end` reads `start`, which"),
+        ("a: int = a + 1", "`a` reads `a` itself: give the value that is meant another name"),
         ("a: int = b\nb: int = 1", "`a` reads `b`, which is declared below it; declare `b` first"),
         ("a: int = 1\nb: int = a + c\nc: int = 2", "`b` reads `c`"),
         ("a: list = [b for x in (1,)]\nb: int = 1", "`a` reads `b`"),

@@ -75,7 +75,8 @@ class BuiltinCalls(Caller):
         if name in ("sum", "min", "max"):
             deeper = frozenset(part for thing in inside for part in thing.parts)
             return inside | call.words.get("default", NOTHING) | self.fresh(call.key(name), deeper)
-        return self.fresh(call.key(name), inside, Container)
+        named = NOTHING.union(*call.words.values()) if name == "dict" else NOTHING
+        return self.fresh(call.key(name), inside | named, Container)
 
     # -- what is used up by being read ---------------------------------------------------------------------
 

@@ -72,8 +72,9 @@ class Evaluator:
         self.hidden = False  #: it may bind names that cannot be seen
         self.touched: list[Thing] = []  #: things beside the names' own that it looked at
         self.written: set[Log] = set()  #: logs of what it changed
-        self.loaded: set[str] = set()  #: names of the notebook that functions read in calls made here
-        self.given: set[str] = set()  #: and those that are given to a script
+        #: names of the notebook that functions read in calls made here, and what they were bound to
+        self.loaded: dict[str, Value] = {}
+        self.given: set[str] = set()  #: names of the notebook that are given to a script
         self.displayed: ast.expr | None = None  #: the expression that ends its cell, whose value is shown
         self.left = _EFFORT
         self.fuzzy = 0  #: within a body that may be left at any point
@@ -121,7 +122,8 @@ class Evaluator:
     def put(self, value: Iterable[Thing], into: Iterable[Thing]) -> None:
         """Take note that things hold `value` from now on."""
         for thing in into:
-            thing.parts.update(part for part in value if part is not thing)
+            itself = isinstance(thing, Container)  # a list may hold itself
+            thing.parts.update(part for part in value if itself or part is not thing)
 
     def items(self, value: Value) -> Value:
         """Return what going through `value` gives; streams are used up by it."""
@@ -178,9 +180,9 @@ class Evaluator:
         if found is not None:
             return found
         home = self.scope.home
-        if home.outermost and self.scope is not home:
-            self.loaded.add(name)
         found = home.vars.get(name)
+        if home.outermost and self.scope is not home:
+            self.loaded.setdefault(name, found or NOTHING)
         if found is not None:
             return found
         if name in _BUILTINS:
@@ -359,8 +361,10 @@ class Evaluator:
             else:
                 over = self.value(generator.iter)
             self.unpack(generator.target, self.items(over))
+            self.fuzzy += 1  # there may be nothing to go through
             self.values(generator.ifs)
         parts = self.values(elements, thrown=thrown)
+        self.fuzzy -= len(node.generators)
         self.scope = outer
         return parts
 

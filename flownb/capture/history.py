@@ -21,6 +21,7 @@ from flownb.capture.texts import (
     names_in_texts,
     words_in,
 )
+from flownb.capture.things import NOTHING
 from flownb.capture.world import World
 
 if TYPE_CHECKING:
@@ -151,9 +152,12 @@ class History:
             binds, certain = (frozenset(), frozenset()) if _binds_last(node) else (binds, frozenset())
             if not binds and names_before is not None:
                 self.world.scope.vars = names_before
-        # a decorator called the function before it had its name
-        if before := (follower.loaded & binds - reads) | follower.given:
-            seen.add(self.look(before, optional=frozenset(before)))
+        if before := follower.loaded.keys() & binds - reads:
+            # a decorator called the function before it had its name: what had the name until then
+            things = NOTHING.union(*(follower.loaded[name] for name in before))
+            seen.add(look(self.world, before, optional=frozenset(before), things=things))
+        if follower.given:
+            seen.add(self.look(follower.given, optional=frozenset(follower.given)))
         known = self.world.scope.vars
         for name in binds:
             if name not in known and name not in names.deletes:

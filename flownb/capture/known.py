@@ -173,6 +173,24 @@ FIRST_CHANGED: Final = words(
     numpy.putmask numpy.ndarray.sort functools.update_wrapper collections.deque.append torch.nn.init.xavier_
     struct.pack_into random.Random.shuffle"""
 )
+#: functions of NumPy on two arrays, or one, whose last argument by place is where the result goes
+_ON_TWO: Final = words(
+    """add subtract multiply divide true_divide floor_divide power float_power mod remainder fmod maximum
+    minimum fmax fmin logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor left_shift
+    right_shift arctan2 hypot equal not_equal less less_equal greater greater_equal copysign matmul dot"""
+)
+_ON_ONE: Final = words(
+    """negative positive absolute fabs rint sign square sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos
+    tan arcsin arccos arctan sinh cosh tanh floor ceil trunc invert logical_not reciprocal conjugate"""
+)
+
+
+def out_at(path: str) -> int:
+    """Return the place of the argument that a function puts its result into: far behind where it has none."""
+    library, _, name = path.partition(".")
+    return 99 if library != "numpy" else 2 if name in _ON_TWO else 1 if name in _ON_ONE else 99
+
+
 #: functions that give their argument itself, or a look into it
 ALIASES: Final = words(
     """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.ravel numpy.reshape numpy.squeeze

@@ -45,6 +45,7 @@ class LibraryCalls(MethodCalls):
         for value in call.args:
             self.consume(value)
         self._write_named(call)
+        self.write(call.args[at] if (at := known.out_at(path)) < len(call.args) else NOTHING)
         special = _SPECIAL.get(path) or _SPECIAL.get(f"{library}.*")
         if special is None:
             special = next((method for paths, method in _SPECIAL_PATHS if path in paths), None)
@@ -93,7 +94,10 @@ class LibraryCalls(MethodCalls):
         return same | self.copies(call, deep=False)
 
     def _copy_deep(self, _: str, call: Call) -> Value:
-        return self.copies(call, deep=True)
+        of = call.node.args[0] if call.node is not None and call.node.args else None
+        # a method of a list or dict is not copied, and goes on being that one's
+        method = isinstance(of, ast.Attribute) and known.method_kind(of.attr) != "unknown"
+        return self.copies(call, deep=True) | (call.first if method else NOTHING)
 
     def _make_new(self, path: str, call: Call) -> Value:
         return self.fresh(call.key(path))
@@ -134,10 +138,6 @@ class LibraryCalls(MethodCalls):
         streams = self.lazily(path, call)
         return self.fresh(call.key("several"), streams, Container) if path == "itertools.tee" else streams
 
-    def _buffer(self, path: str, call: Call) -> Value:
-        """Make a file in memory: it is read and written like any other, and goes with the process."""
-        return self.stream(call.key(path), call.every)
-
     def _make_symbols(self, path: str, call: Call) -> Value:
         """`sympy.var("x y")`: the notebook's names are bound to the symbols that it makes."""
         made = self.fresh(call.key(path))
@@ -150,6 +150,9 @@ class LibraryCalls(MethodCalls):
         self.world.figures_stay = "inline" not in (call.text(0) or "inline")
         self.set_state(path)
         return NOTHING
+
+    def _stream(self, path: str, call: Call) -> Value:
+        return self.stream(call.key(path), call.every)
 
     def _connect(self, path: str, call: Call) -> Value:
         """Connect to a database: one in memory is what the notebook makes of it."""
@@ -317,7 +320,12 @@ _SPECIAL: Mapping[str, str] = {
     "itertools.*": "iterate",
     "matplotlib.use": "use_backend",
     "sympy.var": "make_symbols",
-    **dict.fromkeys(("io.StringIO", "io.BytesIO"), "buffer"),
+    "io.StringIO": "stream",
+    "io.BytesIO": "stream",
+    "io.TextIOWrapper": "stream",
+    "io.BufferedReader": "stream",
+    "csv.reader": "stream",
+    "csv.DictReader": "stream",
     **dict.fromkeys(known.CONNECTING, "connect"),
     "contextlib.redirect_stdout": "redirect",
     "contextlib.redirect_stderr": "redirect",

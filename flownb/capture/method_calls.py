@@ -17,6 +17,7 @@ from flownb.capture.things import (
     Function,
     Namespace,
     Stream,
+    Thing,
     Value,
 )
 
@@ -101,6 +102,8 @@ class MethodCalls(BuiltinCalls):
         self.write(receiver)
         if name == "shuffle":  # of a generator: what it is given is what is shuffled
             self.write(call.first)
+        if name == "popitem":
+            return self.fresh(call.key(name), self.items(receiver), Container)
         return self.items(receiver) | call.every
 
     def _call_changing(self, receiver: Value, _: str, call: Call) -> Value:
@@ -122,7 +125,10 @@ class MethodCalls(BuiltinCalls):
     def _call_copying(self, receiver: Value, name: str, call: Call) -> Value:
         """`copy`: another container, with the same things in it."""
         inside = self.items(receiver) - receiver | self.items(call.every)
-        return self.fresh(call.key(name), inside, Container)
+        known_one = all(
+            isinstance(thing, Container) for thing in receiver
+        )  # an array's is seen through views
+        return self.fresh(call.key(name), inside, Container if known_one else Thing)
 
     def _call_fresh(self, receiver: Value, name: str, call: Call) -> Value:
         """`mean`, `split`: something new, of which the object holds nothing."""

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 
 def check_defaults(parameters: Sequence[Parameter]) -> None:
-    """Refuse a default that reads a parameter which is only bound below it (`ParameterError`)."""
+    """Refuse a default that reads a parameter which is only bound by it or below it (`ParameterError`)."""
     for at, parameter in enumerate(parameters):
         names = _names(parameter.default or "")
+        if names is not None and parameter.name in names.reads_first:
+            raise ParameterError(
+                f"the default of the parameter `{parameter.name}` reads `{parameter.name}` itself: give the "
+                "value that is meant another name in a cell above"
+            )
         for later in parameters[at + 1 :]:
             if names is not None and later.name in names.reads_first:
                 raise ParameterError(

@@ -17,6 +17,7 @@ def slicer(executed: list[str], step: str) -> str:
     """Return the source that is executed before the step of a flow, after these cells were executed."""
     if not step.strip():
         return ""
+    step = f"pass\n{step}"  # its first lines are no declarations
     history = History(_LIBRARIES)
     for source in executed:
         history.add(source)
