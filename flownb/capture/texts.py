@@ -65,6 +65,11 @@ def finds_classes(source: str) -> bool:
     return _SUBCLASSES in source or _UNPICKLING.search(source) is not None
 
 
+def extends_path(source: str) -> bool:
+    """Whether code says where modules are found."""
+    return "sys.path" in source or "addsitedir" in source
+
+
 def words_in(node: ast.AST) -> frozenset[str]:
     """Return the words of the texts that are written out in code."""
     texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
