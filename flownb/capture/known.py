@@ -171,7 +171,7 @@ FIRST_CHANGED: Final = words(
     operator.isub operator.imul operator.ior operator.iand operator.ixor operator.iconcat
     numpy.random.shuffle numpy.put numpy.place numpy.copyto numpy.fill_diagonal numpy.put_along_axis
     numpy.putmask numpy.ndarray.sort functools.update_wrapper collections.deque.append torch.nn.init.xavier_
-    struct.pack_into random.Random.shuffle"""
+    random.Random.shuffle"""
 )
 #: functions of NumPy on two arrays, or one, whose last argument by place is where the result goes
 _ON_TWO: Final = words(

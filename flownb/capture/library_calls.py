@@ -99,7 +99,12 @@ class LibraryCalls(MethodCalls):
         method = isinstance(of, ast.Attribute) and known.method_kind(of.attr) != "unknown"
         return self.copies(call, deep=True) | (call.first if method else NOTHING)
 
+    def _change_second(self, path: str, call: Call) -> Value:
+        self.write(call.args[1] if len(call.args) > 1 else call.every)
+        return self.fresh(call.key(path))
+
     def _make_new(self, path: str, call: Call) -> Value:
+        self.call_back(call.every)  # `object_hook=`
         return self.fresh(call.key(path))
 
     def _decorate(self, path: str, call: Call) -> Value:
@@ -320,6 +325,7 @@ _SPECIAL: Mapping[str, str] = {
     "itertools.*": "iterate",
     "matplotlib.use": "use_backend",
     "sympy.var": "make_symbols",
+    **dict.fromkeys(("struct.pack_into", "shutil.copyfileobj"), "change_second"),
     "io.StringIO": "stream",
     "io.BytesIO": "stream",
     "io.TextIOWrapper": "stream",
