@@ -39,6 +39,11 @@ STATE = [
         "import logging\nlog = logging.getLogger('x')\nlog.setLevel(logging.ERROR)",
         "logging.getLogger('x').level",
     ),
+    (
+        "import codecs\ncodecs.register_error('dots', lambda error: ('...', error.end))",
+        "'a\u00e9'.encode('ascii', 'dots')",
+    ),
+    ("import sys\nsys.path.append('elsewhere')", "'elsewhere' in sys.path"),
     ("import sys\nsys.setrecursionlimit(4321)", "sys.getrecursionlimit()"),
     ("import os\nos.environ['FLOWNB_TEST'] = 'here'", "os.environ['FLOWNB_TEST']"),
     (

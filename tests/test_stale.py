@@ -8,9 +8,13 @@ import pytest
 from faithful import save
 from shell import Shell, ipython
 
+from flownb.capture.stale import changed_modules
+from flownb.storage import open_storage
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import Any
 
 
 @pytest.fixture
@@ -103,6 +107,18 @@ def test_an_edited_module_is_told(notebook: Shell, project: Path) -> None:
     assert "own.py was edited since f was captured; a run uses what is there now" in notebook.ok("%flow").text
 
 
+def test_a_module_in_a_folder_that_the_notebook_added_is_found(notebook: Shell, project: Path) -> None:
+    (project / "lib").mkdir()
+    (project / "lib" / "aside.py").write_text("def h(): return 1\n")
+    notebook.ok("import sys\nsys.path.insert(0, 'lib')\nimport aside")
+    flow = notebook.ok(FLOW + "aside.h()").records and notebook.live.flow("f")
+    assert list(changed_modules(flow)) == []
+    (project / "lib" / "aside.py").write_text("def h(): return 22\n")
+    assert list(changed_modules(flow)) == ["aside.py was edited"]
+    (project / "lib" / "aside.py").unlink()
+    assert list(changed_modules(flow)) == ["its module aside is not there any more"]
+
+
 CELLS = ("k = 2", "%%flow f.a\nx = k", "%%flow f.b\nx + 1")
 
 
@@ -155,3 +171,65 @@ def test_a_notebook_that_changes_its_folder_keeps_its_place(project: Path) -> No
         flow = shell.live.flow("f")
         assert flow.folder == project
         assert [entry.source for entry in flow.closure] == ["import os", "os.chdir('data')"]
+
+
+def recorded(shell: Shell, sources: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:
+    """Run cells, and return them as a front end would save them."""
+    cells = []
+    for index, (source, count) in enumerate(zip(sources, counts, strict=True)):
+        data = shell.ok(source, f"cell-{index}").outputs
+        outputs = [{"output_type": "display_data", "data": one, "metadata": {}} for one in data]
+        cells.append(cell(index, source, count, outputs))
+    return cells
+
+
+def cell(
+    index: int, source: str, count: int | None = None, outputs: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "id": f"cell-{index}",
+        "metadata": {},
+        "source": source,
+        "outputs": list(outputs),
+        "execution_count": count,
+    }
+
+
+def test_the_newest_record_counts_after_the_kernel_was_started_again(project: Path) -> None:
+    path = project / "n.ipynb"
+    with ipython() as shell:
+        before = recorded(shell, CELLS, (55, 56, 57))
+    with ipython() as shell:
+        now = recorded(shell, ("k = 300", CELLS[1]), (1, 2))
+        after = recorded(shell, (CELLS[2],), (3,))
+    storage = open_storage(save([*now, before[2]], path, outputs=True))
+    flow = storage.get_flow("f")
+    assert [entry.source for entry in flow.closure] == ["k = 2"]  # step b did not run again
+    assert "`k = 300` is in one of them only" in " ".join(storage.notes(flow))
+    flow = open_storage(save([*now, *after], path, outputs=True)).get_flow("f")
+    assert [entry.source for entry in flow.closure] == ["k = 300"]
+
+
+CHANGED = [
+    ("", CELLS[1], "%%flow f.b\nx + 100", "cell 3 was edited since the capture"),
+    ("", CELLS[1], "x + 1", "`%%flow f.b` is gone from the notebook"),
+    ("", "%%flow f.a\nx = k + 1", "x + 1", "cell 2 was edited since the capture, `%%flow f.b` is gone"),
+    ("%%flow f.c\nprint(x)", CELLS[1], CELLS[2], "cell 4 was added since the capture"),
+]
+
+
+@pytest.mark.parametrize(("more", "a", "b", "told"), CHANGED, ids=[one[3] for one in CHANGED])
+def test_a_notebook_saved_with_other_cells_than_were_captured_says_which(
+    more: str, a: str, b: str, told: str, project: Path
+) -> None:
+    with ipython() as shell:
+        recorded(shell, CELLS, (1, 2, 3))
+        cells = recorded(shell, CELLS, (4, 5, 6))  # now each record knows both steps
+    cells[1]["source"], cells[2]["source"] = a, b
+    storage = open_storage(
+        save([*cells, *([cell(3, more)] if more else [])], project / "n.ipynb", outputs=True)
+    )
+    (note,) = storage.notes(storage.get_flow("f"))
+    assert told in note
+    assert note.endswith(": f is taken from the cells")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from flownb.capture.live import wanted_names
 from flownb.capture.placing import state_of, writes_of
 from flownb.capture.requirements import file_sha
+from flownb.capture.texts import extends_path
 from flownb.capture.world import World, is_displayed
+from flownb.names import to_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -77,7 +79,12 @@ def _told(one: Executed, known: Collection[str]) -> str:
 
 def changed_modules(flow: Flow) -> Iterator[str]:
     """Say which of the notebook's own modules are other ones than when the flow was captured."""
+    if not flow.requirements.modules:
+        return
     world = World(flow.folder)
+    for entry in flow.closure:
+        if extends_path(entry.source):
+            world.searches(ast.parse(to_python(entry.source)))
     for name, sha in flow.requirements.modules.items():
         file = world.own_file(name)
         if file is None:

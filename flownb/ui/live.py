@@ -265,7 +265,7 @@ class LiveNotebook:
             shown = capture_summary(
                 flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
             )
-            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow))
+            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow), step.at)
             self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
         if header.check or self._checks():
             self._check(flow)
