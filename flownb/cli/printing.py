@@ -57,8 +57,11 @@ def terminal_text(text: str) -> str:
 def output_text(output: OutputRecord, folder: Path) -> str:
     """Write one output for people: name, type, size, and a few lines of what it is, or where."""
     from flownb.runs.markup import size_text, visible
+    from flownb.runs.show import NOT_TRUSTED
 
     title = f"{visible(output.name)} · {visible(output.type)}"
+    if output.needs_trust:
+        title += f" · {NOT_TRUSTED}"
     if output.format == "error":
         return f"{title} · ✗ could not be stored: {visible(output.error)}"
     lines = [f"{title} · {size_text(output.size)}"]

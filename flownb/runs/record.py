@@ -57,8 +57,15 @@ class RunError:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `dataclasses.asdict` wrote; fields of a later version are left out."""
-        return cls(**_known(cls, data))
+        """Read what `dataclasses.asdict` wrote; fields of a later version are left out.
+
+        Raises `TypeError` where a field is not of its type.
+        """
+        made = cls(**_known(cls, data))
+        texts = (made.kind, made.message, made.step, made.source_line or "", made.traceback)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(made.line, int | None):
+            raise TypeError("an error's fields are texts, and its line is a number")
+        return made
 
     @property
     def of_parameters(self) -> bool:
@@ -111,6 +118,10 @@ class StepRecord:
         )
 
 
+RUN_CODE = frozenset({"cloudpickle"})
+"""The formats of outputs that run code of their own when they are read."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutputRecord:
     """One stored output: all that is known without reading the value. Written by `flownb.runs.values`."""
@@ -126,15 +137,24 @@ class OutputRecord:
     preview: str = ""  #: a few lines of text
     detail: dict[str, Any] = field(default_factory=dict)  #: what the format needs for reading it back
     error: str = ""  #: why it could not be stored
+    #: whether it is this user's own, or trusted: known by a signature, and so never part of the JSON data
+    signed: bool = field(default=False, compare=False)
+
+    @property
+    def needs_trust(self) -> bool:
+        """Whether reading it would run code that is not known to be this user's own."""
+        return self.format in RUN_CODE and not self.signed
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data: what `flownb.runs.values.load` takes."""
-        return asdict(self)
+        data = asdict(self)
+        del data["signed"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` or `flownb.runs.values.store` wrote; fields of a later version are left out."""
-        return cls(**_known(cls, data))
+        return cls(**{**_known(cls, data), "signed": False})
 
 
 @dataclass(frozen=True, slots=True)
