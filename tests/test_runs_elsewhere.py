@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
+import random
 import shutil
 import sqlite3
 import stat
@@ -21,9 +23,19 @@ from environment_flows import flow, memory
 
 from flownb.cli import main
 from flownb.environments import LocalEnvironment
-from flownb.errors import OutputError, RecordError
+from flownb.errors import FlownbError, OutputError, RecordError
 from flownb.flow import Step
-from flownb.runs import OutputRecord, Project, RecordStore, Run, RunRecord, Runs, State
+from flownb.runs import (
+    OutputRecord,
+    Project,
+    RecordStore,
+    Run,
+    RunError,
+    RunRecord,
+    Runs,
+    State,
+    StepRecord,
+)
 from flownb.runs.signing import Key, key_file
 from flownb.runs.values import python_mark
 from flownb.runs.values import store as store_value
@@ -522,3 +534,56 @@ def test_a_journal_or_document_that_is_wrong_hinders_no_list(
         assert shown
     with pytest.raises(OutputError, match="no output"):
         run.outputs["nonesuch"]
+
+
+WRONG: list[Any] = [None, 3, -1.5, "x", [], ["x"], {}, {"x": 3}, True, [[]], float("inf"), float("nan")]
+
+
+def looks(project: Path) -> None:
+    """Look at all that is recorded; that something is damaged may be said."""
+    for look in (
+        lambda: repr(Runs.load(project)),
+        lambda: Runs.load(project)._repr_html_(),
+        lambda: Runs.load(project).to_frame(),
+        lambda: Run.load(project, "r1")._repr_html_(),
+        lambda: Run.load(project, "r1").outputs["y"],
+    ):
+        with contextlib.suppress(FlownbError):
+            look()
+    for words in (["runs"], ["runs", "--json"], ["outputs", "r1"], ["outputs", "r1", "y"], ["logs", "r1"]):
+        result = call(*words)
+        assert result.exception is None or isinstance(result.exception, SystemExit), words
+
+
+@pytest.mark.parametrize("table", ["runs", "steps", "outputs"])
+def test_a_record_that_is_wrong_anywhere_is_shown_or_said_to_be_damaged(project: Path, table: str) -> None:
+    error = RunError("ValueError", "no", "a", 1, "x")
+    recorded(
+        project,
+        {"y": {"a": (1, 2)}},
+        state=State.FAILED,
+        parameters={"n": "1"},
+        error=error,
+        metrics={"peak_memory_bytes": 1},
+        callback_errors=[{"name": "x", "error": "y"}],
+        steps=[StepRecord("a", 0, "Failed", seconds=1.0, cpu_seconds=1.0, error=error)],
+    )
+    ((text,),) = rows(project, f"SELECT data FROM {table}")
+    data = json.loads(text)
+    changed = [
+        {**data, name: {**value, part: wrong}} if part else {**data, name: wrong}
+        for name, value in data.items()
+        for part in ("", *(value if isinstance(value, dict) else ()))
+        for wrong in random.Random(name + part).sample(WRONG, 3)
+    ]
+    for wrong in (*WRONG, *changed):
+        rows(project, f"UPDATE {table} SET data = ?", json.dumps(wrong))
+        looks(project)
+
+
+@pytest.mark.parametrize("column", ["flow", "state", "created", "started", "ended", "attempt"])
+def test_a_column_that_is_wrong_is_shown_or_said_to_be_damaged(project: Path, column: str) -> None:
+    recorded(project, {"y": 1})
+    for wrong in (3, "x", b"x", -1.5, "", "2026-01-01T00:00:00"):
+        rows(project, f"UPDATE runs SET {column} = ?", wrong)
+        looks(project)

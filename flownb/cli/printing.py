@@ -67,8 +67,7 @@ def output_text(output: OutputRecord, folder: Path) -> str:
     lines = [f"{title} · {size_text(output.size)}"]
     shown = visible(output.preview, lines=True).splitlines()
     if output.format == "picture" or not shown:
-        names = output.detail.get("files") or [output.file]
-        shown = [visible(str(folder / str(name))) for name in names]
+        shown = [visible(str(folder / name)) for name in output.files]
     lines += shown[:_PREVIEW_LINES]
     if len(shown) > _PREVIEW_LINES:
         lines.append("…")

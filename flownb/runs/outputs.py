@@ -69,18 +69,7 @@ class Outputs(Mapping[str, Any]):
         record = self._records.get(name)
         if record is None:
             raise OutputNotFoundError(self._why_not(name))
-        if record.needs_trust:
-            raise OutputError(_wants_trust(record, self._run))
-        from flownb.runs.values import load
-
-        try:
-            value = load(record.to_json(), self._folder)
-        except ValueError as error:
-            raise OutputError(f"output {error}") from error
-        except Exception as error:
-            raise OutputError(
-                f"output `{name}` ({record.type}) cannot be read back: {type(error).__name__}: {error}"
-            ) from error
+        value = read_output(record, self._folder, self._run)
         self._values[name] = value
         return value
 
@@ -121,6 +110,25 @@ class Outputs(Mapping[str, Any]):
 
     def _repr_html_(self) -> str:
         return block(show.outputs_table_html(self.records) or muted("no outputs"))
+
+
+def read_output(record: OutputRecord, folder: Path, run: str = "") -> Any:
+    """Return the value of an output from the `outputs` folder of that run.
+
+    Raises `OutputError`, also where to read it would run code that is not known to be this user's own.
+    """
+    from flownb.runs.values import load
+
+    if record.needs_trust:
+        raise OutputError(_wants_trust(record, run))
+    try:
+        return load(record.to_json(), folder)
+    except ValueError as error:
+        raise OutputError(f"output {error}") from error
+    except Exception as error:
+        raise OutputError(
+            f"output `{record.name}` ({record.type}) cannot be read back: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _wants_trust(record: OutputRecord, run: str) -> str:

@@ -170,6 +170,8 @@ def _took(run: RunRecord) -> str:
     memory = run.metrics.get("peak_memory_bytes") or max(
         (step.peak_memory_bytes or 0 for step in run.steps), default=0
     )
+    if not isinstance(memory, int | float):  # anybody may note a metric
+        memory = 0
     attempt = f"attempt {run.attempt}" if run.attempt > 1 else ""
     return "  ".join(filter(None, (seconds_text(run.seconds), size_text(memory) if memory else "", attempt)))
 
