@@ -232,6 +232,24 @@ def test_what_another_user_signed_is_not_ones_own(
     assert ACTED == []
 
 
+def test_a_drawing_is_shown_without_what_it_could_run(project: Path) -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    class Drawing:
+        def _repr_svg_(self) -> str:
+            return "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+
+        def __reduce__(self) -> Any:
+            raise TypeError
+
+    recorded(project, {"drawing": Drawing()})
+    picture = Run.load(project).outputs["drawing"]
+    shown, _ = DisplayFormatter().format(picture)
+    assert set(shown) == {"text/html", "text/plain"}
+    assert "script" not in shown["text/html"]
+    assert "<script>" in picture.svg
+
+
 # -- trusting
 
 
