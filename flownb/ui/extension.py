@@ -168,7 +168,8 @@ USAGE = """\
 %flow                               the flows of this notebook
 %flow show NAME                     what was captured and how; the graph of the steps
 %flow run NAME [a=1 ...] [--environment E]
-                                    run it; `a={expression}` gives a Python value
+                                    run it; `a={expression}` gives a Python value, a=@env:VARIABLE,
+                                    a=@file:PATH and a=@prompt say where it is (@@ for a first @)
                                     NAME@VERSION is that very version; --trust runs one from elsewhere
 %flow check NAME [a=1 ...]          run it isolated, and compare each value with what was here
 %flow storage [git|STORE|notebook]  where captures go beside the notebook
