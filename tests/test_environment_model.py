@@ -109,8 +109,8 @@ def test_an_environment_goes_to_json_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"type": "moon"}, "no environment of the type 'moon'; there are: local"),
-        ({}, "no environment of the type None"),
+        ({"type": "moon"}, "no environment of the kind 'moon'; there are: local"),
+        ({}, "no environment of the kind None"),
         ({"type": "local", "schema": 99}, "written by a newer flownb"),
         ({"type": "local", "schema": 1, "colour": "red"}, "there is no option `colour`"),
     ],
@@ -152,7 +152,7 @@ def test_environments_are_named_in_the_projects_settings(project: Path) -> None:
         ("[environments.nights]\n", "there are: nights; did you mean nights"),
         ("environments = 3\n", "`environments` is not a table of tables"),
         ("environments = {night = 3}\n", r"\[environments.night\] is not a table"),
-        ("[environments.night]\ntype = 'moon'\n", "no environment of the type 'moon'"),
+        ("[environments.night]\ntype = 'moon'\n", "no environment of the kind 'moon'"),
         ("[environments.night]\nlabels = 'dev'\n", r"\[environments.night\]: .*labels are a list"),
     ],
 )

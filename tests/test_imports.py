@@ -35,6 +35,7 @@ LAYERS = (
     "graph",
     "flow",
     "files",
+    "kinds",
     "errors",
     "_version",
 )

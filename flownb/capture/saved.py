@@ -98,7 +98,9 @@ class SavedNotebook:
                 cells = f"cell {edited[0]}" if len(edited) == 1 else f"cells {', '.join(map(str, edited))}"
                 told = "the records in its outputs are not of its cells as they are now"
                 return [f"{told} ({cells}): {name} is taken from the cells"] if edited else []
-            told = difference(recorded.flow, self._from_source(name))
+            # from its cells alone the environment is known by its name, which they have in common
+            source = replace(self._from_source(name), environment=recorded.flow.environment)
+            told = difference(recorded.flow, source)
         except FlownbError:
             return []  # what is wrong is told by whoever asks for the flow
         return [f"{told}; the captured one is used"] if told and not recorded.flow.of_schema_1 else []

@@ -17,8 +17,6 @@ from flownb.cli.printing import output_text, print_json, run_json, say, terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flownb.environments import Environment
-    from flownb.flow import Flow
     from flownb.runs import Run
     from flownb.runs.project import Project
 
@@ -88,6 +86,7 @@ def run_command(
     """
     from flownb.cli.looking import project_of
     from flownb.document import import_nbformat
+    from flownb.environments.chosen import changed_environment, environment_for
     from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
@@ -109,7 +108,9 @@ def run_command(
     }
     options = {option: value for option, value in chosen.items() if value is not None}
     project = project_of(flow)
-    place = _environment(project, flow, environment, options)
+    for note in changed_environment(flow, project) if environment is None else ():
+        say(f"flownb: ⚠ {visible(note)}")
+    place = environment_for(flow, project, environment, **options)
     allowed = allow_once(storage) if trusted else nullcontext()
     with allowed, _stops_like_an_interrupt(), _progress(quiet=quiet) as on_change:
         run = place.execute(
@@ -135,18 +136,6 @@ def given_values(file: Path | None, assignments: Sequence[str]) -> dict[str, Any
     given: dict[str, Any] = dict(read_file(file)) if file is not None else {}
     given.update(parse_assignment(assignment) for assignment in assignments)
     return given
-
-
-def _environment(project: Project, flow: Flow, name: str | None, options: dict[str, Any]) -> Environment:
-    """Return the environment asked for: by name here, or when the flow was captured, else the local one."""
-    from flownb.environments import LocalEnvironment
-    from flownb.environments.config import load_environment
-
-    name = name or (flow.environment or {}).get("named")
-    if name is None:
-        return LocalEnvironment(**options)
-    named: Environment = load_environment(project, name)
-    return named.__class__(**{**dict(named), **options}) if options else named
 
 
 @contextmanager

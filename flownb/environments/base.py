@@ -21,6 +21,10 @@ SCHEMA = 1
 """Version of what `serialize` writes. A newer one is refused, older ones are read."""
 
 
+_ABOUT = ("type", "schema", "named", "named_in")
+"""What `serialize` writes beside the options, and what a flow keeps beside that."""
+
+
 class Environment(BaseModel, ABC):
     """Where and how flows run: a typed, frozen model, the same in Python, in `flownb.toml` and as JSON.
 
@@ -128,19 +132,35 @@ class Environment(BaseModel, ABC):
         a time. For the rest see `execute`.
         """
 
-    def serialize(self) -> dict[str, Any]:
-        """Return what makes this environment again, as JSON; `CallbackError` where that cannot be."""
-        from flownb.callbacks import serialize
+    def replace(self, **options: Any) -> Self:
+        """Return this environment with other options; wrong ones are errors, as when one is made."""
+        return type(self)(**{**dict(self), **options})
 
-        return {**self._plain(), "on_start": serialize(self.on_start), "on_exit": serialize(self.on_exit)}
+    def serialize(self) -> dict[str, Any]:
+        """Return what makes this environment again, as JSON.
+
+        Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefused` for a class that has
+        no `kind` of its own.
+        """
+        from flownb.callbacks import serialize
+        from flownb.environments.kinds import kinds
+
+        word = kinds().word_of(type(self))
+        return {
+            **self._plain(word),
+            "on_start": serialize(self.on_start),
+            "on_exit": serialize(self.on_exit),
+        }
 
     def describe(self) -> dict[str, Any]:
-        """Return what `serialize` does, for a record: with a word on callbacks that cannot be stored."""
-        return {**self._plain(), "on_start": _told(self.on_start), "on_exit": _told(self.on_exit)}
+        """Return what `serialize` does, for a record: with a word on what cannot be stored."""
+        own = type(self).__dict__.get("kind")
+        word = own or f"{type(self).__module__}:{type(self).__qualname__}"
+        return {**self._plain(word), "on_start": _told(self.on_start), "on_exit": _told(self.on_exit)}
 
-    def _plain(self) -> dict[str, Any]:
+    def _plain(self, word: str) -> dict[str, Any]:
         options = self.model_dump(mode="json", exclude={"on_start", "on_exit"})
-        return {"type": self.kind, "schema": SCHEMA, **options}
+        return {"type": word, "schema": SCHEMA, **options}
 
     @staticmethod
     def deserialize(data: Mapping[str, Any]) -> Environment:
@@ -156,7 +176,12 @@ class Environment(BaseModel, ABC):
                 f"this environment was written by a newer flownb (schema {schema!s:.20}, this one reads up "
                 f"to {SCHEMA}); upgrade it: pip install --upgrade flownb"
             )
-        options = {name: value for name, value in data.items() if name not in ("type", "schema")}
+        if "type" not in data and "named" in data:
+            raise EnvironmentRefused(
+                f"of this environment only its name is known, {ascii(data['named'])[:60]}: what that means "
+                "is said by the flownb.toml of its flow's project"
+            )
+        options = {name: value for name, value in data.items() if name not in _ABOUT}
         return kind_of(data.get("type")).from_serialized(options)
 
     @classmethod

@@ -117,8 +117,8 @@ class FlowMagics:
 
     def run(self, words: list[str]) -> Run:
         """Run a flow with live progress. A run that fails is an error, after its display."""
-        from flownb.environments import LocalEnvironment
-        from flownb.environments.config import load_environment
+        from flownb.environments.chosen import changed_environment, environment_for
+        from flownb.runs.project import Project
         from flownb.storage.trust import allow_once
         from flownb.ui.markup import amber_lines
         from flownb.ui.progress import progress_for
@@ -127,10 +127,12 @@ class FlowMagics:
         options, words = _options([word for word in words if word != "--trust"], "--environment")
         storage, flow = self._flow(_one(words[:1], "%flow run NAME [a=1 ...]"))
         given = self._given(words[1:])
-        if notes := storage.notes(flow):
+        name = options.get("--environment")
+        project = self.project if name or flow.folder is None else Project.of(flow.folder)
+        changed = changed_environment(flow, project) if name is None else []
+        if notes := [*storage.notes(flow), *changed]:
             self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
-        named = options.get("--environment") or (flow.environment or {}).get("named")
-        environment = load_environment(self.project, named) if named else LocalEnvironment()
+        environment = environment_for(flow, project, name)
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
         allowed = allow_once(storage) if trusted else nullcontext()
         with allowed, progress_for(notebook=in_notebook, keep=False) as on_change:
