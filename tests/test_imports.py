@@ -36,6 +36,7 @@ LAYERS = (
     "flow",
     "files",
     "kinds",
+    "frozen",
     "errors",
     "_version",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -86,7 +85,9 @@ def run_command(
     """
     from flownb.cli.looking import project_of
     from flownb.document import import_nbformat
+    from flownb.environments.asking import asked_by
     from flownb.environments.chosen import changed_environment, environment_for
+    from flownb.environments.signals import interrupted_by_signals
     from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
@@ -112,21 +113,16 @@ def run_command(
         say(f"flownb: ⚠ {visible(note)}")
     place = environment_for(flow, project, environment, **options)
     allowed = allow_once(storage) if trusted else nullcontext()
-    with allowed, _stops_like_an_interrupt(), _progress(quiet=quiet) as on_change:
-        run = place.execute(
-            storage,
-            flow.location or flow.name,
-            given,
-            asked_by="command line",
-            on_change=on_change,
-        )
-    if as_json:
-        print_json(_run_json(run))
-    elif quiet:
-        click.echo(run.id)
-    else:
-        _print_run(run)
-    return _status(run, project)
+    with interrupted_by_signals():  # it ends as the signal asks when it has told what came of the run
+        with allowed, asked_by("command line"), _progress(quiet=quiet) as on_change:
+            run = place.execute(storage, flow.location or flow.name, given, on_change=on_change)
+        if as_json:
+            print_json(_run_json(run))
+        elif quiet:
+            click.echo(run.id)
+        else:
+            _print_run(run)
+        return _status(run, project)
 
 
 def given_values(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
@@ -147,25 +143,6 @@ def _progress(*, quiet: bool) -> Iterator[Any]:
         return
     with progress_for(notebook=False) as on_change:
         yield on_change
-
-
-@contextmanager
-def _stops_like_an_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal (SIGHUP) like Ctrl-C: the run is cancelled, not lost."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    try:
-        for name in names:
-            # who asked for it to survive hanging up (nohup) gets that
-            if before[name] is not signal.SIG_IGN:
-                signal.signal(getattr(signal, name), signal.default_int_handler)
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
 
 
 def _print_run(run: Run) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from flownb.environments.plan import settles
 from flownb.environments.recording import Books, Recorder, run_error
 from flownb.environments.runlog import RunLog
 from flownb.environments.secrecy import Secrecy
+from flownb.environments.signals import stopped_by_signals
 from flownb.errors import FlownbError, RecordError
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.journal import Journal
@@ -52,10 +53,10 @@ _POLL = 0.1  #: seconds between looks for a word that the run be cancelled, whil
 class Settings:
     """How a run is to be done: what an environment has made of its options."""
 
-    engine: str
     kernel: str
     cwd: Path
-    env: Mapping[str, str]
+    engine: str = "flownb"
+    env: Mapping[str, str] = field(default_factory=dict)  #: variables, beside those of this process
     timeout: float | None = None  #: seconds for the whole run, all attempts and waits together
     step_timeout: float | None = None
     memory: int | None = None  #: bytes
@@ -160,6 +161,7 @@ class Supervisor:
         """
         self._on_change = on_change
         with ExitStack() as held:
+            held.enter_context(stopped_by_signals(self.stop.request))
             held.callback(self._lock.release)
             held.callback(self._reserve.free)
             held.callback(self._books.journal.close)

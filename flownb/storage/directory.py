@@ -76,6 +76,10 @@ class DirectoryStorage(Storage):
         """Name of each flow -> location of its newest version; from one listing, sorted by name."""
         return self._look()[0]
 
+    def reach(self) -> None:
+        """List one folder, whether it is there or not."""
+        self._entries("reached")
+
     @property
     def problems(self) -> Sequence[str]:
         """Folders of flows whose names cannot be told, as no document in them can be read."""

@@ -117,6 +117,7 @@ class FlowMagics:
 
     def run(self, words: list[str]) -> Run:
         """Run a flow with live progress. A run that fails is an error, after its display."""
+        from flownb.environments.asking import asked_by
         from flownb.environments.chosen import changed_environment, environment_for
         from flownb.runs.project import Project
         from flownb.storage.trust import allow_once
@@ -135,12 +136,11 @@ class FlowMagics:
         environment = environment_for(flow, project, name)
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
         allowed = allow_once(storage) if trusted else nullcontext()
-        with allowed, progress_for(notebook=in_notebook, keep=False) as on_change:
+        with allowed, asked_by("notebook"), progress_for(notebook=in_notebook, keep=False) as on_change:
             run = environment.execute(
                 storage,
                 flow.location or flow.name,
                 given,
-                asked_by="notebook",
                 on_change=on_change,
             )
         if run.error is not None and run.error.of_parameters:
