@@ -573,7 +573,7 @@ def test_a_run_whose_supervisor_died_is_listed_as_crashed(project: Path) -> None
         (["--environment", "nowhere"], "nowhere"),
         (["--engine", "nonesuch"], "nonesuch"),
         (["--timeout", "-1"], "timeout"),
-        (["--step-timeout", "0"], "step-timeout"),
+        (["--step-timeout", "0"], "step_timeout"),
         (["--retries", "-1"], "retries"),
         (["--cwd", "nowhere"], "nowhere"),
         (["--engine", "nbclient", "--memory", "1 GB"], "`memory` is limited by the engine"),

@@ -117,15 +117,19 @@ class FlowMagics:
 
     def run(self, words: list[str]) -> Run:
         """Run a flow with live progress. A run that fails is an error, after its display."""
+        from flownb.environments import LocalEnvironment
         from flownb.environments.asking import asked_by
         from flownb.environments.chosen import changed_environment, environment_for
+        from flownb.environments.options import options_of, read_options, take_flags
         from flownb.runs.project import Project
         from flownb.storage.trust import allow_once
         from flownb.ui.markup import amber_lines
         from flownb.ui.progress import progress_for
 
         trusted = "--trust" in words
-        options, words = _options([word for word in words if word != "--trust"], "--environment")
+        typed, words = take_flags((word for word in words if word != "--trust"), LocalEnvironment)
+        flags = [option.flag for option in options_of(LocalEnvironment)]
+        options, words = _options(words, "--environment", "--option", *flags)
         storage, flow = self._flow(_one(words[:1], "%flow run NAME [a=1 ...]"))
         given = self._given(words[1:])
         name = options.get("--environment")
@@ -134,6 +138,8 @@ class FlowMagics:
         if notes := [*storage.notes(flow), *changed]:
             self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
         environment = environment_for(flow, project, name)
+        if typed:
+            environment = environment.replace(**read_options(type(environment), typed))
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
         allowed = allow_once(storage) if trusted else nullcontext()
         with allowed, asked_by("notebook"), progress_for(notebook=in_notebook, keep=False) as on_change:
