@@ -45,6 +45,7 @@ TYPED: dict[str, tuple[list[str], Any]] = {
     "env": (["--env", "A=1", "--env", "B=x=y"], {"A": "1", "B": "x=y"}),
     "retries": (["--retries", "2"], 2),
     "backoff": (["--backoff", "0.5"], 0.5),
+    "strict": (["--strict"], True),
 }
 
 

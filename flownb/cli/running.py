@@ -129,6 +129,8 @@ def run_command(
     with interrupted_by_signals():  # it ends as the signal asks when it has told what came of the run
         with allowed, asked_by("command line"), _progress(quiet=quiet) as on_change:
             run = place.execute(storage, flow.location or flow.name, given, on_change=on_change)
+        if run.differs:
+            say(f"flownb: ⚠ {visible(run.differs)}")
         if as_json:
             print_json(_run_json(run))
         elif quiet:

@@ -31,7 +31,8 @@ def begin(
     """Check a run and record it as `Pending`; the `work()` of what is returned does it, and gives the Run.
 
     `settings` are those of `Settings`: a `kernel`, `cwd`, `env`, limits. What they leave out is the flow's
-    own. Calls `environment.setup`, and raises what `Environment.execute` does: then nothing is recorded.
+    own. With `strict` a flow runs only where all is as at its capture; by default the project says so. Calls
+    `environment.setup`, and raises what `Environment.execute` does: then nothing is recorded.
     """
     from flownb.parameters import validate
 
@@ -52,11 +53,18 @@ def runnable(storage: Storage, location: str) -> Flow:
 
 
 def prepare(
-    environment: Environment, storage: Storage, flow: Flow, values: dict[str, Any], **settings: Any
+    environment: Environment,
+    storage: Storage,
+    flow: Flow,
+    values: dict[str, Any],
+    *,
+    strict: bool | None = None,
+    **settings: Any,
 ) -> Supervisor:
     """Check all that can be checked before a run with validated values; nothing is recorded yet."""
     from flownb.callbacks import resolve
     from flownb.engine import check
+    from flownb.environments.differing import differences, is_strict
     from flownb.environments.plan import Plan
     from flownb.runs.project import Project
 
@@ -68,6 +76,9 @@ def prepare(
         on_exit=resolve(environment.on_exit),
     )
     check(engine=how.engine, kernel=how.kernel)
+    differing = differences(flow, how.kernel, how.env)
+    if is_strict(project) if strict is None else strict:
+        differing.refuse()
     plan = Plan(flow, values)
     _ = plan.notebook, plan.secrets, plan.document  # a value that cannot be written is an error now
     request = Request(
@@ -77,5 +88,6 @@ def prepare(
         environment=environment.describe(),
         labels=environment.labels,
         asked_by=who_asks(),
+        differing=differing,
     )
     return Supervisor(project, request, how)

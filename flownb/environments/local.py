@@ -76,6 +76,14 @@ class LocalEnvironment(Environment):
         Seconds, Field(description="Seconds, or a timedelta, before the first retry; doubled for each next.")
     ] = 1.0
 
+    strict: Annotated[
+        bool | None,
+        Field(
+            description="Refuse a flow whose Python, distributions or modules are other ones than at its "
+            "capture; what flownb.toml says for the project where it is not given."
+        ),
+    ] = None
+
     @model_validator(mode="after")
     def _limits_what_it_says(self) -> Self:
         if self.memory is not None and self.engine != "flownb":
@@ -143,6 +151,7 @@ class LocalEnvironment(Environment):
             memory=self.memory,
             retries=self.retries,
             backoff=self.backoff,
+            strict=self.strict,
         )
 
     def _make_ready(self, flow: Flow) -> None:

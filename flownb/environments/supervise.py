@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from flownb.callbacks import Callback
     from flownb.engine import CellError
+    from flownb.environments.differing import Differences
     from flownb.environments.plan import Plan
     from flownb.runs.project import Project
 
@@ -76,6 +77,7 @@ class Request:
     environment: dict[str, Any]
     labels: tuple[str, ...]
     asked_by: str
+    differing: Differences
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Supervisor:
         self.stop = Stop()
         self._plan = request.plan
         self._settings = settings
+        self._differing = request.differing
         self._store = RecordStore(project)
         redacted = Secrecy(request.plan.secrets.hidden)
         run_id = new_run_id()
@@ -111,6 +114,7 @@ class Supervisor:
             labels=list(request.labels),
             asked_by=request.asked_by,
             engine=settings.engine,
+            metrics={"differs": str(request.differing)} if request.differing.told else {},
             steps=steps,
         )
         self._books = Books(
@@ -160,6 +164,8 @@ class Supervisor:
         the end.
         """
         self._on_change = on_change
+        if self._differing.told:
+            self._books.log.note(str(self._differing))
         with ExitStack() as held:
             held.enter_context(stopped_by_signals(self.stop.request))
             held.callback(self._lock.release)
@@ -256,11 +262,12 @@ class Supervisor:
             return Outcome(State.SUCCESS)
         if ending.how == "failed":
             assert ending.error is not None
-            if ending.error.ename == PARAMETERS and self._settles(ending.cell):
-                return Outcome(State.FAILED, RunError(PARAMETERS, ending.error.evalue))
-            return Outcome(
-                State.FAILED, run_error(ending.error.ename, ending.error.evalue, step, ending.error, first)
-            )
+            kind, message = ending.error.ename, ending.error.evalue
+            if kind == PARAMETERS and self._settles(ending.cell):
+                return Outcome(State.FAILED, RunError(PARAMETERS, message))
+            if hint := self._differing.hint(kind, message):
+                message = f"{message}; {hint}"
+            return Outcome(State.FAILED, run_error(kind, message, step, ending.error, first))
         if ending.how == "died":
             return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where, first))
         if ending.how == "timed out":
