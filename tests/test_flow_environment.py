@@ -113,6 +113,18 @@ def test_magic_and_command_line_run_in_the_environment_that_the_flow_keeps(
     assert all(run.id in told for run in runs)
 
 
+def test_a_kind_can_be_named_where_the_file_has_no_such_name(shell: Shell, project: Path) -> None:
+    shell.ok("%%flow b --environment local\n1")
+    flow = shell.live.flow("b")
+    assert flow.environment == {"named": "local", **LocalEnvironment().serialize()}
+    assert environment_for(flow, Project(project)) == LocalEnvironment()
+    (project / "n.ipynb").write_text(notebook_of("%%flow b --environment local\n1"))
+    flow = open_storage("n.ipynb").get_flow("b")
+    assert environment_for(flow, Project(project), retries=1) == LocalEnvironment(retries=1)
+    (project / "flownb.toml").write_text("[environments.local]\nretries = 2\n")
+    assert environment_for(flow, Project(project)) == LocalEnvironment(retries=2)
+
+
 def test_an_environment_changed_in_the_file_since_is_told(shell: Shell, project: Path) -> None:
     flow = captured(shell)
     assert changed_environment(flow, Project(project)) == []

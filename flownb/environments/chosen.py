@@ -16,7 +16,7 @@ from flownb.environments.config import (
     path_fields,
     with_project_on_path,
 )
-from flownb.environments.kinds import kind_of, kinds
+from flownb.environments.kinds import kind_of
 from flownb.errors import FlownbError
 from flownb.runs.project import SETTINGS
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def named_environment(project: Project, name: str) -> dict[str, Any]:
-    """Return the environment that `flownb.toml` calls `name`, as a flow keeps it.
+    """Return the environment that `flownb.toml` calls `name`, or one of that kind, as a flow keeps it.
 
     Folders of the project are kept relative to it, as they stand in the file. Raises `EnvironmentRefused`,
     and `CallbackError` for a callback that cannot be stored.
@@ -40,7 +40,8 @@ def named_environment(project: Project, name: str) -> dict[str, Any]:
         value = getattr(environment, field)
         if isinstance(value, Path) and value.is_relative_to(project.root):
             kept[field] = value.relative_to(project.root).as_posix()
-    return {"named": name, "named_in": SETTINGS, **kept}
+    where = {"named_in": SETTINGS} if name in environment_names(project) else {}
+    return {"named": name, **where, **kept}
 
 
 def environment_for(flow: Flow, project: Project, name: str | None = None, **options: Any) -> Environment:
@@ -76,8 +77,6 @@ def _chosen(flow: Flow, project: Project, name: str | None) -> Environment:
     from flownb.environments.local import LocalEnvironment
 
     if name is not None:
-        if name not in environment_names(project) and name in kinds():
-            return kind_of(name)()
         return load_environment(project, name)
     if flow.environment is None:
         return LocalEnvironment()

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from flownb.environments.kinds import kind_of
+from flownb.environments.kinds import kind_of, kinds
 from flownb.errors import EnvironmentRefused
 from flownb.runs.project import SETTINGS
 
@@ -31,11 +31,14 @@ def environment_names(project: Project) -> tuple[str, ...]:
 def load_environment(project: Project, name: str, **overrides: Any) -> Environment:
     """Return the environment that a project's `flownb.toml` calls `name`, with `overrides` of its options.
 
+    Where the file has none of the name, and it is a kind, one of that kind is returned.
     Raises `EnvironmentRefused`, naming those there are, where there is none, and where an option is wrong.
     """
     with_project_on_path(project)
     tables = _tables(project)
     settings = project.root / SETTINGS
+    if name not in tables and name in kinds():
+        return kind_of(name)(**overrides)
     if name not in tables:
         near = difflib.get_close_matches(name, tables, 1)
         there = f"there are: {', '.join(tables)}" if tables else "there are none"
