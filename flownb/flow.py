@@ -144,7 +144,7 @@ class Flow:
     kernel: str = "python3"  #: name of the kernelspec
     language: str = "python"
     storage: Mapping[str, Any] | None = None  #: `Storage.serialize()`, once stored (PIN-7)
-    environment: Mapping[str, Any] | None = None  #: `Environment.serialize()`, where one was chosen
+    environment: Mapping[str, Any] | None = None  #: `Environment.serialize()`, with the name that it has
     location: str | None = None  #: where in the storage it is, once stored
     folder: Path | None = None  #: where it was captured or found; runs start here; never stored
     notebook: Mapping[str, Any] | None = None  #: the notebook that it was taken from whole, where it was
@@ -159,9 +159,28 @@ class Flow:
     def digest(self) -> str:
         """SHA-256 (hex) of the content: the same content gives the same digest in any process, at any time.
 
-        Content is the name, description, parameters, steps with their outputs, and the closure. Versions of
-        distributions, the storage and the environment are not content: they say where it ran or lies.
+        Content is the name, description, parameters, steps with their outputs, the closure, and what it is
+        to run in: a kernel and an environment. Versions of distributions and the storage are not content:
+        they say where it ran or lies.
         """
+        return self._digest(self._place())
+
+    @property
+    def digest_of_schema_2(self) -> str:
+        """The digest as documents up to schema 2 have it, where kernel and environment were not content."""
+        return self._digest({})
+
+    def _place(self) -> dict[str, Any]:
+        """Return what of kernel and environment is content: nothing for the usual ones.
+
+        An environment that is known by its name alone is of a flow of schema 2, and was not content there.
+        """
+        place: dict[str, Any] = {"kernel": self.kernel} if self.kernel != "python3" else {}
+        if self.environment and self.environment.keys() != {"named"}:
+            place["environment"] = json.dumps(dict(self.environment), sort_keys=True)
+        return place
+
+    def _digest(self, place: Mapping[str, Any]) -> str:
         content = {
             "name": self.name,
             "description": self.description,
@@ -169,6 +188,7 @@ class Flow:
             "parameters": [[p.name, p.annotation, p.default, p.help] for p in self.parameters],
             "steps": [[s.name, s.source, list(s.outputs), s.result] for s in self.steps],
             "closure": [[list(c.bound), c.how, c.content, c.step] for c in self._ordered_closure()],
+            **place,
         }
         if self.notebook is not None:
             content["cells"] = [[c["cell_type"], "".join(c["source"])] for c in self.notebook["cells"]]

@@ -573,7 +573,7 @@ def test_a_run_whose_supervisor_died_is_listed_as_crashed(project: Path) -> None
         (["--environment", "nowhere"], "nowhere"),
         (["--engine", "nonesuch"], "nonesuch"),
         (["--timeout", "-1"], "timeout"),
-        (["--step-timeout", "0"], "step-timeout"),
+        (["--step-timeout", "0"], "step_timeout"),
         (["--retries", "-1"], "retries"),
         (["--cwd", "nowhere"], "nowhere"),
         (["--engine", "nbclient", "--memory", "1 GB"], "`memory` is limited by the engine"),
@@ -664,8 +664,13 @@ def test_a_flow_that_fails_shows_step_line_and_error(project: Path) -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_cancelled_and_exits_with_130(project: Path, by: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("by", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+def test_an_interrupted_run_is_cancelled_and_ends_as_the_signal_asks(
+    project: Path, by: signal.Signals, status: int
+) -> None:
     notebook(
         project / "w.ipynb", "%%flow w\nimport time, pathlib\npathlib.Path('started').touch()\ntime.sleep(60)"
     )
@@ -673,8 +678,9 @@ def test_an_interrupted_run_is_cancelled_and_exits_with_130(project: Path, by: s
         poll((project / "started").exists)
         process.send_signal(by)
         _, told = process.communicate(timeout=30)
-    assert process.returncode == 130, told
+    assert process.returncode == status, told
     assert "Traceback" not in told
+    assert "Cancelled" in told
     (run,) = json.loads(command("runs", "--json", cwd=project).stdout)
     assert run["state"] == "Cancelled"
 

@@ -330,7 +330,7 @@ def test_an_environment_that_is_not_there_is_told_at_once(notebook: Shell, proje
     shown = notebook.run("%%flow a --environment nihgt\nx = 1")
     assert "did you mean night" in shown.text
     notebook.ok("%%flow a --environment night\nx = 1")
-    assert notebook.live.flow("a").environment == {"named": "night"}
+    assert notebook.live.flow("a").environment["named"] == "night"
 
 
 def test_a_step_knows_on_which_line_of_its_cell_it_begins(notebook: Shell) -> None:

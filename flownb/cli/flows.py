@@ -188,6 +188,7 @@ def _content_json(flow: Flow) -> dict[str, Any]:
         "distributions": dict(flow.requirements.distributions),
         "modules": dict(flow.requirements.modules),
         "kernel": flow.kernel,
+        "environment": dict(flow.environment) if flow.environment else None,
         "language": flow.language,
     }
 

@@ -34,6 +34,12 @@ def loads(text: str, what: str) -> Flow:
     return from_dict(loads_notebook(text, what), what)
 
 
+def written_digests(text: str, flow: Flow) -> tuple[str, ...]:
+    """Return the digests by which the document that `flow` was read from may have been stored."""
+    old = loads_notebook(text, flow.name)["metadata"]["flownb"]["schema"] < 3
+    return (flow.digest, flow.digest_of_schema_2) if old else (flow.digest,)
+
+
 def is_document(notebook: Mapping[str, Any]) -> bool:
     """Whether a notebook is a flow document."""
     metadata = notebook.get("metadata")
@@ -97,11 +103,7 @@ def _from_cells(notebook: Json, name: str) -> Flow:
             steps.append(_step(cell, about, len(steps) + 1))
     if not steps:
         raise ValueError("it has no steps")
-    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=_kernel(notebook))
-
-
-def _kernel(notebook: Json) -> str:
-    return fields.text(fields.table(notebook["metadata"], "kernelspec"), "name", "") or "python3"
+    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=fields.kernel(notebook))
 
 
 def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
@@ -196,4 +198,4 @@ def _whole(notebook: Json, name: str) -> Flow:
         elif cell["source"].strip():
             about = {"step": f"cell-{number}", "role": "step"}
             steps.append(_step(cell, about, number))
-    return Flow(name, parameters, tuple(steps), kernel=_kernel(notebook), notebook=notebook)
+    return Flow(name, parameters, tuple(steps), kernel=fields.kernel(notebook), notebook=notebook)

@@ -16,6 +16,7 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from flownb.capture.requirements import missing_module
 from flownb.document import declaration
 from flownb.errors import FlownbError, ParameterError
 from flownb.flow import Step
@@ -47,7 +48,13 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     with _main_module() as namespace, contextlib.ExitStack() as stack:
         # one loop for all that the flow executes, as in a kernel: tasks go on from one cell to the next
         runner = stack.enter_context(asyncio.Runner()) if _awaits(flow) else None
-        return _run(flow, values, _Session(namespace, runner))
+        try:
+            return _run(flow, values, _Session(namespace, runner))
+        except ImportError as error:
+            hint = missing_module(flow.requirements, type(error).__name__, str(error), {})
+            if hint:
+                error.add_note(hint)
+            raise
 
 
 def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, Any]:

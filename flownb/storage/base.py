@@ -60,6 +60,13 @@ class Storage(ABC):
     def flows(self) -> Mapping[str, str]:
         """Name of each flow -> location of its newest version. Runs and unpickles nothing."""
 
+    def reach(self) -> None:
+        """Return where the storage can be read; kinds that know it without a list of all flows override it.
+
+        Raises `StorageError`.
+        """
+        len(self.flows)
+
     @property
     def problems(self) -> Sequence[str]:
         """What is there and cannot be told as a flow, in words: a cell with a name that is refused, say."""

@@ -17,7 +17,7 @@ from dataclasses import replace as changed
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flownb.document import dumps, loads
+from flownb.document import dumps, loads, written_digests
 from flownb.errors import FlowExists, FlownbError, FlowNotFound, NameRefused, StorageError
 from flownb.flow import Flow, check_name
 from flownb.storage.base import EnvRunner, Storage
@@ -75,6 +75,10 @@ class DirectoryStorage(Storage):
     def flows(self) -> Mapping[str, str]:
         """Name of each flow -> location of its newest version; from one listing, sorted by name."""
         return self._look()[0]
+
+    def reach(self) -> None:
+        """List one folder, whether it is there or not."""
+        self._entries("reached")
 
     @property
     def problems(self) -> Sequence[str]:
@@ -201,17 +205,19 @@ class DirectoryStorage(Storage):
         if data is None:
             raise FlowNotFound(f"{self.name}: {where} has just been deleted")
         try:
-            flow = loads(data.decode(), f"{self.name}: {where}")
+            text = data.decode()
+            flow = loads(text, f"{self.name}: {where}")
         except UnicodeDecodeError as error:
             raise StorageError(f"{self.name}: {where} is damaged: {error}") from error
         except FlownbError as error:
             raise StorageError(str(error)) from error
-        if flow.name != name or not flow.digest.startswith(entry.digest):
+        digests = [one for one in written_digests(text, flow) if one.startswith(entry.digest)]
+        if flow.name != name or not digests:
             raise StorageError(
                 f"{self.name}: {where} is not what was stored there: its content is that of "
                 f"{flow.name}@{flow.version}; `history` has the versions that there are"
             )
-        if is_digest(version) and not flow.digest.startswith(version):  # the file's name tells 16 of 64
+        if is_digest(version) and not digests[0].startswith(version):  # the file's name tells 16 of 64
             raise self._not_found(name, version)
         return changed(flow, storage=self.serialize(), location=location(name, entry.version))
 

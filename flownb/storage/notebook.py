@@ -89,6 +89,10 @@ class NotebookStorage(Storage):
         notebook = self.notebook
         return {name: _location(notebook, name) for name in notebook.names}
 
+    def reach(self) -> None:
+        """Read the file, and no flow in it."""
+        _ = self.notebook
+
     @property
     def problems(self) -> Sequence[str]:
         """What is wrong with `%%flow` lines that name no flow."""

@@ -51,6 +51,10 @@ class ReadStorage(OpenedStorage):
         """Name of each flow -> location of its newest version. No document is read for it."""
         return {name: location_of(name, kept.commit) for name, kept in sorted(self._state.flows.items())}
 
+    def reach(self) -> None:
+        """Ask the repository for its newest commit."""
+        _ = self.tip
+
     @property
     def problems(self) -> Sequence[str]:
         """Notebooks in the folder that are no flows, as their names are not those of flows."""
