@@ -219,7 +219,7 @@ def test_what_was_captured_can_be_forgotten(notebook: Shell) -> None:
         ("%flow run a", "holds no flow a"),
         ("%flow run 'a", "quotes come in pairs"),
         ("%flow run a --tempo 3", "no option --tempo"),
-        ("%flow show x.ipynb#a", "cannot be opened"),
+        ("%flow show x.ipynb#a", "it is not there: no such file"),
         ("%flow show x.txt#a", "no storage that can be opened"),
         ("%flow logs 123", "123"),
     ],

@@ -303,8 +303,39 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"nothing can be written in .*missing"):
         NotebookStorage(tmp_path / "missing" / "a.ipynb").add_flow(OTHER)
-    with pytest.raises(StorageError, match="cannot be opened"):
-        assert NotebookStorage(tmp_path / "missing.ipynb").flows
+
+
+def test_a_notebook_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
+    storage = NotebookStorage(tmp_path / "missing.ipynb")
+    assert dict(storage.flows) == {}
+    assert "a" not in storage
+    assert OTHER not in storage
+    assert storage.whole is None
+    assert storage.build() is storage
+    with pytest.raises(FlowNotFound, match="it is not there: no such file"):
+        storage.get_flow("a")
+    with pytest.raises(FlowNotFound, match=r"missing\.ipynb is not there"):
+        open_flow(str(storage.path))
+    assert not storage.path.exists()
+    assert NotebookStorage(tmp_path / "no folder" / "a.ipynb").flows == {}
+
+
+def test_a_notebook_stays_the_same_file_wherever_the_process_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    storages = [NotebookStorage(text) for text in ("n.ipynb", "elsewhere/../n.ipynb", "~/n.ipynb")]
+    monkeypatch.chdir("elsewhere")
+    location = storages[0].add_flow(OTHER)
+    for storage in storages:
+        assert storage.path == tmp_path / "n.ipynb"
+        assert storage.identity == f"notebook:{tmp_path / 'n.ipynb'}"
+        assert storage.serialize() == storages[0].serialize()
+        assert storage.flows == {"été": location}
+    assert storages[0].name == "n.ipynb"
+    assert (tmp_path / "n.ipynb").exists()
 
 
 # --- references ---

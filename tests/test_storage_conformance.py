@@ -46,9 +46,7 @@ class TestNotebook(StorageConformance):
     removes = False
 
     def make(self, folder: Path) -> Storage:
-        path = folder / "analysis {0}.ipynb"
-        path.touch()
-        return NotebookStorage(path)
+        return NotebookStorage(folder / "analysis {0}.ipynb")
 
     def damage(self, storage: Storage, name: str) -> None:
         assert isinstance(storage, NotebookStorage)

@@ -61,6 +61,12 @@ class Storage(ABC):
         """Name of each flow -> location of its newest version. Runs and unpickles nothing."""
 
     @property
+    def held(self) -> str:
+        """What it holds, in words for messages that begin with its name."""
+        flows = list(self.flows)
+        return f"holds {', '.join(flows[:10])}" if flows else "holds no flows"
+
+    @property
     def problems(self) -> Sequence[str]:
         """What is there and cannot be told as a flow, in words: a cell with a name that is refused, say."""
         return ()
@@ -206,10 +212,8 @@ class Storage(ABC):
                 f"{self.name} does not hold {name} in version {version}; it holds {self.flows[name]}"
             )
         near = difflib.get_close_matches(name, flows, 1)
-        there = f"it holds {', '.join(flows[:10])}" if flows else "it holds no flows"
-        return FlowNotFound(
-            f"{self.name} holds no flow {name}" + (f"; did you mean {near[0]}?" if near else f"; {there}")
-        )
+        hint = f"did you mean {near[0]}?" if near else f"it {self.held}"
+        return FlowNotFound(f"{self.name} holds no flow {name}; {hint}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -42,23 +42,34 @@ class NotebookStorage(Storage):
     kind = "notebook"
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self._given = os.fspath(path)
+        self.path = Path(os.path.abspath(os.path.expanduser(path)))
         self._read: tuple[tuple[int, int], SavedNotebook] | None = None
 
     @property
     def name(self) -> str:
         """The path, as it was given."""
-        return str(self.path)
+        return self._given
+
+    @property
+    def identity(self) -> str:
+        """The kind and the absolute path."""
+        return f"{self.kind}:{self.path}"
 
     @property
     def notebook(self) -> SavedNotebook:
-        """The notebook as it is in the file now. Raises `StorageError`."""
+        """The notebook as it is in the file now; without cells where there is no file yet.
+
+        Raises `StorageError`.
+        """
         try:
             status = self.path.stat()
+        except FileNotFoundError:
+            return SavedNotebook([], self.name, self.path.parent)
         except OSError as error:
-            raise StorageError(f"{self.path} cannot be opened: {error.strerror}") from None
+            raise StorageError(f"{self.name} cannot be opened: {error.strerror}") from None
         if not stat.S_ISREG(status.st_mode):  # a pipe, say, would be waited for
-            raise StorageError(f"{self.path} cannot be opened: it is not a file")
+            raise StorageError(f"{self.name} cannot be opened: it is not a file")
         stamp = (status.st_mtime_ns, status.st_size)
         if self._read is None or self._read[0] != stamp:
             try:
@@ -66,8 +77,7 @@ class NotebookStorage(Storage):
                 check_python(content, str(self.path))
             except DocumentError as error:
                 raise StorageError(str(error)) from error
-            folder = self.path.absolute().parent
-            self._read = stamp, self._notebook(content, folder)
+            self._read = stamp, self._notebook(content, self.path.parent)
         return self._read[1]
 
     def _notebook(self, content: dict[str, Any], folder: Path) -> SavedNotebook:
@@ -90,6 +100,11 @@ class NotebookStorage(Storage):
         return {name: _location(notebook, name) for name in notebook.names}
 
     @property
+    def held(self) -> str:
+        """What it holds, in words, or that its file is not there."""
+        return super().held if self.path.exists() else "is not there: no such file"
+
+    @property
     def problems(self) -> Sequence[str]:
         """What is wrong with `%%flow` lines that name no flow."""
         return self.notebook.problems
@@ -100,6 +115,8 @@ class NotebookStorage(Storage):
         notebook = self.notebook
         if notebook.names or notebook.problems:
             return None
+        if not self.path.exists():
+            return None
         flow = whole_notebook(self.path)
         return self._stored(flow) if flow.steps else None
 
@@ -109,7 +126,7 @@ class NotebookStorage(Storage):
         The file is made where there is none. Raises `FlowExists`, `NameRefused`, `StorageError`.
         """
         check_name(flow.name)
-        with _alone_in(self.path.absolute().parent):
+        with _alone_in(self.path.parent):
             content: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
             if self.path.exists():
                 if flow.name in self.notebook.names and not replace:
@@ -151,8 +168,8 @@ class NotebookStorage(Storage):
         return recorded.marks if recorded is not None else {}
 
     def serialize(self) -> dict[str, Any]:
-        """Return kind and path; the path is absolute, as it may be opened again from another folder."""
-        return {"kind": self.kind, "path": str(self.path.absolute())}
+        """Return kind and path, which is absolute: it may be opened again from another folder."""
+        return {"kind": self.kind, "path": str(self.path)}
 
     @classmethod
     def from_serialized(cls, data: Mapping[str, Any]) -> Self:

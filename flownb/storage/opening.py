@@ -235,11 +235,7 @@ def open_flow(reference: str | Reference) -> tuple[Storage, Flow]:
         if whole is not None:
             return storage, whole
         if len(flows) != 1:
-            some = (
-                f"holds {', '.join(flows[:10])}; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}"
-                if flows
-                else "holds no flows"
-            )
-            raise FlowNotFound(f"{storage.name} {some}")
+            which = f"; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}" if flows else ""
+            raise FlowNotFound(f"{storage.name} {storage.held}{which}")
         name = flows[0]
     return storage, storage.get_flow(location(name, reference.version))

@@ -60,7 +60,7 @@ class Keeping:
     def choose(self, text: str) -> Storage | None:
         """Keep captures in another storage from now on; nothing changes where it cannot be opened."""
         storage = self._open(text)
-        if storage is not None and not _is_to_be_made(storage):
+        if storage is not None:
             len(storage.flows)  # that it cannot be read is told now, not after the next capture
         self._chosen, self._opened, self._kept = text, (text, storage), {}
         return storage
@@ -185,20 +185,11 @@ def _kept_text(storage: Storage, name: str, location: str, *, new: bool) -> str:
     return f"{verb} {version} on {visible(str(branch))}, {visible(path)}"
 
 
-def _is_to_be_made(storage: Storage) -> bool:
-    """Whether it is a notebook that the first capture makes."""
-    from flownb.storage import NotebookStorage
-
-    return isinstance(storage, NotebookStorage) and not storage.path.exists()
-
-
 def _same_file(path: Path, other: Path | None) -> bool:
     return other is not None and path.exists() and path.samefile(other)
 
 
 def _location(storage: Storage, name: str) -> str | None:
-    if _is_to_be_made(storage):
-        return None
     try:
         return storage.resolve(name)
     except FlowNotFound:
