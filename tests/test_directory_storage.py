@@ -21,9 +21,10 @@ from flownb.storage import directory
 from flownb.storage.directory import DirectoryStorage
 from flownb.storage.directory_files import LocalFiles
 from flownb.storage.directory_options import normal_url, shown_url, tellable
-from flownb.storage.directory_versions import Entry, entries, pick
+from flownb.storage.directory_versions import Entry
 from flownb.storage.filenames import encoded
 from flownb.storage.moments import moment
+from flownb.storage.versions import Version, pick
 from flownb.testing.flows import sample
 
 if TYPE_CHECKING:
@@ -182,12 +183,10 @@ def test_a_version_is_any_unambiguous_beginning_of_the_digest(storage: Directory
 
 
 def test_an_ambiguous_beginning_is_refused_with_the_candidates() -> None:
-    there = entries(
-        ["20260101-000000-000000-abcd000000000000.ipynb", "20260102-000000-000000-abcd111111111111.ipynb"]
-    )
+    there = [Version(id_, f"sales@{id_}", None) for id_ in ("abcd11111111", "abcd00000000")]
     with pytest.raises(FlowNotFound, match="abcd11111111, abcd00000000"):
         pick(there, "sales", "abcd", "here")
-    assert pick(there, "sales", "abcd1", "here") == there[1]
+    assert pick(there, "sales", "abcd1", "here") == there[0]
 
 
 def test_a_time_asks_for_what_was_the_newest_then(storage: DirectoryStorage) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from flownb.errors import DocumentError, FlowExists, FlownbError, FlowNotFound, 
 from flownb.flow import Carried, Flow, Parameter, Step
 from flownb.storage import open_flow, parse_reference
 from flownb.storage.papermill_io import FlowHandler
+from flownb.testing.flows import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -336,6 +338,107 @@ def test_a_notebook_stays_the_same_file_wherever_the_process_goes(
         assert storage.flows == {"été": location}
     assert storages[0].name == "n.ipynb"
     assert (tmp_path / "n.ipynb").exists()
+
+
+# --- a notebook that is taken whole ---
+
+
+def plain(path: Path, *cells: Any) -> Path:
+    made = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), path)
+    return path
+
+
+def test_a_whole_notebook_stays_that_notebook_also_with_its_outputs_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "copy.ipynb"
+    location = NotebookStorage(path).add_flow(whole())
+    cleared(path)
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "raw", "code"]
+    assert notebook.cells[0].source == "# Sales"
+    flow = NotebookStorage(path).get_flow(location)
+    assert flow == whole()
+    assert flow.folder == tmp_path
+    assert [parameter.name for parameter in flow.parameters] == ["n"]
+    assert NotebookStorage(path).build().get_runner("report").run(n=3) == {"total": 6}
+
+
+def test_a_whole_notebook_has_a_notebook_to_itself(tmp_path: Path) -> None:
+    others = NotebookStorage(tmp_path / "others.ipynb")
+    others.add_flow(OTHER)
+    before = others.path.read_bytes()
+    with pytest.raises(StorageError, match="report is a whole notebook, which is kept in one by itself"):
+        others.add_flow(whole())
+    assert others.path.read_bytes() == before
+    alone = NotebookStorage(tmp_path / "alone.ipynb")
+    alone.add_flow(whole())
+    with pytest.raises(StorageError, match="document of one flow"):
+        alone.add_flow(OTHER)
+    with pytest.raises(FlowExists, match="report"):
+        alone.add_flow(whole(text="# Other"))
+    location = alone.add_flow(whole(text="# Other"), replace=True)
+    assert alone.flows == {"report": location}
+    assert alone.get_flow("report") == whole(text="# Other")
+
+
+def test_a_notebook_is_in_its_storage_where_it_can_be_got(tmp_path: Path) -> None:
+    storage = NotebookStorage(plain(tmp_path / "sales 2026.ipynb", "x = 1", "x + 1"))
+    flow = storage.get_flow("sales 2026")
+    assert "sales 2026" in storage
+    assert flow in storage
+    assert flow.location in storage
+    assert storage.resolve("sales 2026") == flow.location
+    assert storage.history("sales 2026")[0].location == flow.location
+    assert storage.flows == {}
+    before = storage.path.read_bytes()
+    assert storage.add_flow(flow, replace=True) == flow.location
+    assert storage.path.read_bytes() == before
+
+
+def test_the_value_that_a_whole_notebook_shows_last_is_its_result(tmp_path: Path) -> None:
+    path = plain(tmp_path / "a.ipynb", "x = 1", "x + 1", "")
+    flow = Flow.from_notebook(path)
+    assert flow.outputs == ("result",)
+    assert flow.run() == {"result": 2}
+    for last in ("y = 2", "x;", "print(x)"):
+        assert Flow.from_notebook(plain(tmp_path / "b.ipynb", "x = 1", last)).outputs == ()
+
+
+def test_outputs_of_a_whole_notebook_can_be_declared(tmp_path: Path) -> None:
+    path = plain(tmp_path / "a.ipynb", "x = 1\ny = 2", "x += 1", "x + y")
+    flow = Flow.from_notebook(path, outputs=["x", "y"])
+    assert flow.outputs == ("x", "y")
+    assert flow.run() == {"x": 2, "y": 2}
+    assert flow != Flow.from_notebook(path)
+    storage = NotebookStorage(path, outputs=["x", "y"])
+    assert storage.get_flow("a") == flow
+    assert Storage.deserialize(storage.serialize()).get_flow("a") == flow
+    flow.write(tmp_path / "document.ipynb")
+    assert Flow.read(tmp_path / "document.ipynb") == flow
+    assert Flow.read(tmp_path / "document.ipynb").outputs == ("x", "y")
+    with pytest.raises(DocumentError, match=r"no cell of a binds 'zz', to be an output; it binds x, y"):
+        Flow.from_notebook(path, outputs=["zz"])
+    with pytest.raises(StorageError, match="no list of names"):
+        NotebookStorage(path, outputs="x")
+    own = NotebookStorage(tmp_path / "own.ipynb")
+    own.add_flow(OTHER)
+    with pytest.raises(StorageError, match="declare their outputs themselves"):
+        open_flow(f"{own.path}#été", outputs=["x"])
+
+
+def test_the_digest_of_a_whole_notebook_does_not_tell_what_it_shows(tmp_path: Path) -> None:
+    """So that documents written before it had a result keep the digest that they say."""
+    flow = Flow.from_notebook(plain(tmp_path / "a.ipynb", "x = 1", "x + 1"))
+    without = replace(flow, steps=tuple(replace(step, result=False) for step in flow.steps))
+    assert without.digest == flow.digest
+
+
+def test_a_notebook_with_a_name_of_any_script_is_a_flow_of_that_name(tmp_path: Path) -> None:
+    for name in ("हिन्दी", "e\u0301te\u0301", "தமிழ்"):
+        path = plain(tmp_path / f"{name}.ipynb", "1 + 1")
+        assert Flow.from_notebook(path).name == unicodedata.normalize("NFC", name)
+        assert name in NotebookStorage(path)
 
 
 # --- references ---

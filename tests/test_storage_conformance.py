@@ -22,7 +22,7 @@ from storage_servers import s3_server, web_server
 from flownb import NotebookStorage, Storage
 from flownb.document import MIME, dumps, loads
 from flownb.errors import FlowExists, FlownbError, StorageError
-from flownb.flow import Flow, Requirements, check_name
+from flownb.flow import Flow, Requirements
 from flownb.storage import GitStorage
 from flownb.storage.directory import DirectoryStorage
 from flownb.storage.filenames import encoded, file_name
@@ -31,7 +31,7 @@ from flownb.testing.flows import sample
 from flownb.testing.storage import StorageConformance, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Self
 
@@ -215,41 +215,38 @@ class TableStorage(Storage):
         with closing(sqlite3.connect(self.path, timeout=60, isolation_level="IMMEDIATE")) as db, db:
             yield db
 
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__name__.lower()
+
     @property
     def name(self) -> str:
         return f"table://{self.path}"
 
-    @property
-    def flows(self) -> dict[str, str]:
+    def _newest(self) -> dict[str, str]:
         with self._table() as table:
             rows = table.execute("SELECT name, digest FROM flow ORDER BY name").fetchall()
-        return {name: f"{name}@{digest[:12]}" for name, digest in rows}
+        return {name: digest[:12] for name, digest in rows}
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
-        row = (check_name(flow.name), flow.digest, dumps(changed(flow, storage=None, location=None)))
+    def _write(self, flow: Flow, *, replace: bool) -> str:
         try:
             with self._table() as table:
                 verb = "REPLACE" if replace else "INSERT"
-                table.execute(f"{verb} INTO flow VALUES (?, ?, ?)", row)
+                table.execute(f"{verb} INTO flow VALUES (?, ?, ?)", (flow.name, flow.digest, dumps(flow)))
         except sqlite3.IntegrityError:
             raise FlowExists(f"{self.name} holds a flow {flow.name} already") from None
-        return f"{flow.name}@{flow.version}"
+        return flow.version
 
-    def get_flow(self, location: str) -> Flow:
-        name, version = split_location(location)
+    def _read(self, name: str, version: str) -> Flow:
         with self._table() as table:
-            row = table.execute("SELECT digest, document FROM flow WHERE name = ?", (name,)).fetchone()
-        if row is None or (version and not (len(version) >= 4 and row[0].startswith(version))):
+            found = table.execute(
+                "SELECT document FROM flow WHERE name = ? AND digest GLOB ?", (name, f"{version}*")
+            ).fetchone()
+        if found is None:
             raise self._not_found(name, version)
-        where = f"{name}@{row[0][:12]}"
-        return changed(loads(row[1], f"{self.name}#{where}"), storage=self.serialize(), location=where)
+        return loads(found[0], f"{self.name}#{name}")
 
-    def serialize(self) -> dict[str, Any]:
-        return {"kind": self.kind, "path": self.path}
-
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        return cls(data["path"])
+    def _options(self) -> dict[str, Any]:
+        return {"path": self.path}
 
     @classmethod
     def from_url(cls, url: str) -> Self:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Values from a YAML, JSON or TOML file; -p goes before it.",
 )
+@click.option("--out", metavar="NAMES", help="Outputs of a notebook that is run whole: a,b.")
 @click.option("--environment", metavar="NAME", help="An environment of the project's flownb.toml.")
 @click.option("--engine", metavar="NAME", help="A papermill engine.")
 @click.option(
@@ -70,6 +71,7 @@ def run_command(
     reference: str,
     assignments: Sequence[str],
     file: Path | None,
+    out: str | None,
     environment: str | None,
     engine: str | None,
     timeout: float | None,
@@ -94,7 +96,8 @@ def run_command(
 
     # what each run needs, while other things are looked at
     threading.Thread(target=import_nbformat, name="flownb-import").start()
-    storage, flow = open_flow(reference)
+    outputs = [name.strip() for name in (out or "").split(",") if name.strip()]
+    storage, flow = open_flow(reference, outputs)
     given = given_values(file, assignments)
     for note in storage.notes(flow):
         say(f"flownb: ⚠ {visible(note)}")

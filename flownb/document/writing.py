@@ -45,6 +45,8 @@ def to_dict(flow: Flow) -> Json:
     if flow.notebook is not None:
         notebook = json.loads(json.dumps(flow.notebook))
         notebook["metadata"]["flownb"] = {**_about(flow), "whole": True}
+        if flow.steps and flow.steps[-1].outputs:
+            notebook["metadata"]["flownb"]["outputs"] = list(flow.outputs)
         return {**notebook, "cells": [_without_outputs(cell) for cell in notebook["cells"]]}
     cells = _cells(flow)
     metadata = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,7 +43,7 @@ def normal_url(url: str | os.PathLike[str]) -> str:
         path = text.removeprefix("file://") if scheme else text
         if not path or "\0" in path or (scheme and not path.startswith("/")):
             raise StorageError(f"{text!a} names no folder; file:///absolute/path or a plain path does")
-        return str(Path(path).expanduser().absolute())
+        return os.path.abspath(os.path.expanduser(path))
     shown = shown_url(text)
     if not scheme or not text.isprintable() or any(part in ("..", ".") for part in text.split("/")):
         raise StorageError(f"{shown!a} is not the URL of a directory, such as s3://bucket/flows")

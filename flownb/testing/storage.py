@@ -28,7 +28,7 @@ from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
 from flownb.storage.base import EnvRunner, Storage
 from flownb.storage.reference import split_location
 from flownb.storage.trust import allow_once
-from flownb.testing.flows import NAMES, NO_NAMES, sample, trap
+from flownb.testing.flows import NAMES, NO_NAMES, sample, trap, whole
 from flownb.testing.shared import SharedAndKept
 
 if TYPE_CHECKING:
@@ -67,6 +67,26 @@ class StorageConformance(SharedAndKept):
         assert [(c.name, c.how, c.source) for c in back.closure] == [
             (c.name, c.how, c.source) for c in flow.closure
         ]
+
+    def test_a_notebook_that_was_taken_whole_stays_that_notebook(self, storage: Storage) -> None:
+        """With its text, its parameters and its outputs, and of the same content."""
+        flow = whole()
+        location = self.writer(storage).add_flow(flow)
+        assert dict(storage.flows) == {"report": location}
+        back = self.again(storage).get_flow(location)
+        assert back.digest == flow.digest
+        assert back in storage
+        assert (back.parameters, back.steps, back.outputs) == (flow.parameters, flow.steps, ("total",))
+        assert back.notebook is not None
+        assert flow.notebook is not None
+        cells = [
+            [(c["cell_type"], c["source"]) for c in f.notebook["cells"]] for f in (back, flow) if f.notebook
+        ]
+        assert cells[0] == cells[1]
+        assert self.writer(storage).add_flow(whole(), replace=True) == location
+        newer = self.writer(storage).add_flow(whole(text="# Sales and costs"), replace=True)
+        assert newer != location
+        assert storage.get_flow("report") == whole(text="# Sales and costs")
 
     def test_adding_a_name_that_is_there_is_an_error_naming_it(self, storage: Storage) -> None:
         """With the same content as with another; nothing changes."""
@@ -223,11 +243,48 @@ class StorageConformance(SharedAndKept):
             assert storage.get_flow(name) == sample(name, factor)
 
     def test_both_normal_forms_of_a_name_are_one_flow(self, storage: Storage) -> None:
-        """A name is compared in its composed form."""
+        """A name is compared in its composed form, wherever one is asked for."""
         composed, decomposed = "\u00e9t\u00e9", "e\u0301te\u0301"
-        self.writer(storage).add_flow(sample(composed))
-        assert list(storage.flows) == [composed]
-        assert storage.get_flow(decomposed) == sample(composed)
+        writer = self.writer(storage)
+        assert decomposed not in storage
+        location = writer.add_flow(sample(decomposed))
+        assert dict(storage.flows) == {composed: location}
+        with pytest.raises(FlowExists, match=composed):
+            writer.add_flow(sample(composed))
+        for name in (composed, decomposed):
+            assert name in storage
+            assert sample(name) in storage
+            assert storage.get_flow(name) == sample(composed)
+            assert storage.get_flow(name).name == composed
+            assert storage.resolve(name) == location
+            assert storage.history(name)[0].location == location
+        if self.removes:
+            writer.remove(decomposed)
+            assert dict(storage.flows) == {}
+
+    def test_in_and_get_flow_agree(self, storage: Storage) -> None:
+        """What one has the other gives, names and locations alike."""
+        location = self.writer(storage).add_flow(sample())
+        old = self.writer(storage).add_flow(sample(factor=3), replace=True)
+        asked = (
+            "sales",
+            location,
+            old,
+            "sale",
+            "Sales",
+            "sales@0000000000",
+            "sales@",
+            "sales@-x",
+            "",
+            "../x",
+        )
+        for text in asked:
+            try:
+                storage.get_flow(text)
+            except FlownbError:
+                assert text not in storage
+            else:
+                assert text in storage
 
     def test_what_is_no_name_is_refused_and_leaves_nothing(self, storage: Storage, tmp_path: Path) -> None:
         """No path is made of it, and no file outside of the storage."""

@@ -17,7 +17,7 @@ from flownb.storage.git.revisions import Revisions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Literal, Self
+    from typing import Literal
 
     from flownb.storage.git.repository import Repository
     from flownb.storage.git.signatures import Sign
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 class OpenedStorage(Storage):
     """What a Git storage is made of, and where it stands; its options are told by `GitStorage`."""
-
-    kind = "git"
 
     def __init__(
         self,
@@ -40,6 +38,11 @@ class OpenedStorage(Storage):
     ) -> None:
         if verify not in (None, "signed"):
             raise StorageError(f'verify={verify!a} is not known; "signed" is, and None')
+        for what, value in (("remote", remote), ("revision", revision)):
+            if not isinstance(value, str | None):
+                raise StorageError(f"{what}={value!a:.40} is no text")
+        if not isinstance(sign, bool | str | None):
+            raise StorageError(f"sign={sign!a:.40} is not known; True is, False, and the name of a key")
         text = os.fspath(repo)
         self.address = parse_address(text) if text.startswith("git+") or is_remote(text) else None
         self._repo = text if self.address is None else self.address.url
@@ -115,29 +118,22 @@ class OpenedStorage(Storage):
     @property
     def identity(self) -> str:
         """The URL, or the repository's folder, with branch and folder."""
-        where = self.address.url if self.address else str(self.repository.git_dir)
-        return f"git:{where}#{self.branch}:{self.folder}"
+        return f"git:{self._place}#{self.branch}:{self.folder}"
 
-    def serialize(self) -> dict[str, Any]:
+    @property
+    def _place(self) -> str:
+        """The URL or the repository's folder; the path that was given, where no repository is found."""
+        try:
+            return self.address.url if self.address else str(self.repository.git_dir)
+        except StorageError:
+            return self._given
+
+    def _options(self) -> Mapping[str, Any]:
         """Return the place, as an absolute path or a URL without credentials, and the options."""
         where = self._given if self.address is None else self.address.url
-        found: dict[str, Any] = {
-            "kind": self.kind,
-            "repo": where,
-            "branch": self.branch,
-            "folder": self.folder,
-        }
         options = {"remote": self.remote, "revision": self.revision, "sign": self.sign, "verify": self.verify}
-        return found | {key: value for key, value in options.items() if value is not None}
-
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        """Open the repository again; nothing is read yet."""
-        options = {key: value for key, value in data.items() if key not in ("kind", "repo")}
-        return cls(data["repo"], **options)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_serialized, (self.serialize(),)
+        told = {key: value for key, value in options.items() if value is not None}
+        return {"repo": where, "branch": self.branch, "folder": self.folder, **told}
 
     def _path(self, name: str) -> str:
         return f"{self.folder}/{file_name(name)}"

@@ -41,10 +41,16 @@ class GitStorage(ReadStorage):
     flow last.
     """
 
+    kind = "git"
+
     # --- writing
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
-        """Commit the flow and return its location; of a URL, when the remote has it.
+    def _to_keep(self, flow: Flow) -> Flow:
+        """Return the flow as it is: of the notebook that it lay in, the path is kept (`place`)."""
+        return flow
+
+    def _write(self, flow: Flow, *, replace: bool) -> str:
+        """Commit the flow and return the commit; of a URL, when the remote has it.
 
         Raises `FlowExists`; `StorageError` where the branch is checked out somewhere, no identity is
         configured, or something stands in the way. Then nothing has changed.
@@ -66,7 +72,7 @@ class GitStorage(ReadStorage):
         """Make an old version the newest again, byte by byte; return its new location."""
         name, version = split_location(location)
         commit, blob = self._located(name, version)
-        self._read(name, commit, blob)  # what cannot be read is not made the newest
+        self._stored(self._read(name, commit), name, commit)  # what cannot be read is not made the newest
         file = file_name(name)
 
         def decide(files: Tree) -> Change | None:
@@ -74,12 +80,10 @@ class GitStorage(ReadStorage):
                 return None
             return Change(f"Restore {name} from {commit[:SHORT]}\n", {file: blob})
 
-        return self._committed(name, decide)
+        return location_of(name, self._committed(name, decide))
 
-    def remove(self, name: str) -> None:
-        """Commit that the flow is no longer there; its versions stay readable. Raises `FlowNotFound`."""
-        if name not in self._state.flows:
-            raise self._not_found(name)
+    def _remove(self, name: str) -> None:
+        """Commit that the flow is no longer there; its versions stay readable."""
         file = file_name(name)
 
         def decide(files: Tree) -> Change | None:
@@ -87,35 +91,35 @@ class GitStorage(ReadStorage):
 
         self._commit(decide)
 
-    def tag(self, location: str, tag: str) -> None:
+    def _tag(self, name: str, version: str, tag: str) -> None:  # noqa: ARG002  # a commit has it
         """Give the commit of a version a tag. Raises `StorageError` where the tag is there already."""
-        name = check_tag(tag)
-        commit = self._located(*split_location(location))[0]
         self._refuse_pinned()
+        tag = check_tag(tag)
         if self.address is not None:
-            self._exchange.publish_tag(name, commit)
-        ref, git = f"refs/tags/{name}", self.repository.git
-        done = git.run("update-ref", "--end-of-options", ref, commit, self.repository.null, check=False)
+            self._exchange.publish_tag(tag, version)
+        ref, git = f"refs/tags/{tag}", self.repository.git
+        done = git.run("update-ref", "--end-of-options", ref, version, self.repository.null, check=False)
         if done.code == 0:
             return
         there = self.objects.commit(ref)
-        if there is not None and there.id != commit:
-            raise StorageError(f"{self.name} has a tag {name} already, of the commit {there.id[:SHORT]}")
+        if there is not None and there.id != version:
+            raise StorageError(f"{self.name} has a tag {tag} already, of the commit {there.id[:SHORT]}")
         if there is None:
-            raise StorageError(f"the tag {name} could not be made in {self.name}: {done.stderr.strip()}")
+            raise StorageError(f"the tag {tag} could not be made in {self.name}: {done.stderr.strip()}")
 
     def _is_same(self, flow: Flow, blob: str, document: bytes) -> bool:
         found = self.objects.read(blob)
         if found is None or found.data == document:
             return found is not None
         try:
-            return loads(found.data.decode(), flow.name).digest == flow.digest
+            there = loads(found.data.decode(), flow.name)
         except (DocumentError, UnicodeDecodeError):
             return False  # damaged: the new version mends it
+        return there.digest == flow.digest == there.stated  # one that was edited by hand is written anew
 
     def _committed(self, name: str, decide: Decide) -> str:
-        made = self._commit(decide)
-        return location_of(name, made) if made else self.resolve(name)
+        """Return the commit that was made, or else the one that has the flow as it is already."""
+        return self._commit(decide) or self._pin(name, None)
 
     def _commit(self, decide: Decide) -> str | None:
         self._refuse_pinned()
