@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import unicodedata
@@ -17,7 +18,7 @@ from flownb import NotebookStorage, Storage, open_storage
 from flownb.document import MIME, to_dict
 from flownb.errors import DocumentError, FlowExists, FlownbError, FlowNotFound, StorageError
 from flownb.flow import Carried, Flow, Parameter, Step
-from flownb.storage import open_flow, parse_reference
+from flownb.storage import GitStorage, open_flow, parse_reference
 from flownb.storage.papermill_io import FlowHandler
 from flownb.testing.flows import whole
 
@@ -133,6 +134,70 @@ def test_a_notebook_of_this_machine_has_no_runner_for_another(storage: Storage) 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(StorageError, match="'tape'; there are directory, git, notebook"):
         Storage.deserialize({"kind": "tape"})
+
+
+def test_a_class_without_a_kind_of_its_own_is_not_serialised(tmp_path: Path) -> None:
+    class Mine(NotebookStorage):
+        """Adds a method, say."""
+
+    class Named(NotebookStorage):
+        kind = "notebook"
+
+    class Own(NotebookStorage):
+        kind = "own"
+
+    for cls in (Mine, Named):
+        storage = cls(tmp_path / "a.ipynb")
+        for act in (storage.serialize, lambda: pickle.dumps(storage)):  # noqa: B023
+            with pytest.raises(StorageError, match=f"{cls.__name__} has no kind of its own"):
+                act()
+        assert "a" not in storage
+    assert Own(tmp_path / "a.ipynb").serialize()["kind"] == "own"
+    with pytest.raises(StorageError, match="not one of the kind 'own'"):
+        Own.from_serialized(NotebookStorage(tmp_path / "a.ipynb").serialize())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "notebook", "path": "/x/../y/a.ipynb"},
+        {
+            "kind": "git",
+            "repo": "/x/y",
+            "branch": "flownb",
+            "folder": "flows",
+            "revision": "v1",
+            "sign": True,
+        },
+        {
+            "kind": "git",
+            "repo": "https://host.example/f.git",
+            "branch": "b",
+            "folder": "f",
+            "remote": "origin",
+        },
+        {"kind": "directory", "url": "/x/flows"},
+        {"kind": "directory", "url": "s3://b/f", "options": {"anon": True}, "left_out": ["key", "secret"]},
+    ],
+)
+def test_what_was_serialised_before_there_was_a_schema_is_read(data: dict[str, Any]) -> None:
+    storage = Storage.deserialize(data)
+    assert {**storage.serialize(), "path": ""} == {**data, "schema": 1, "path": ""}
+    assert Storage.deserialize(storage.serialize()) == storage
+
+
+@pytest.mark.parametrize("data", [None, [], 5, "git", {}, {"kind": 3}, {"kind": ["git"]}, {"kind": "git"}])
+def test_what_is_no_serialised_storage_is_an_error_of_the_family(data: Any) -> None:
+    with pytest.raises(StorageError):
+        Storage.deserialize(data)
+
+
+def test_storages_that_cannot_be_reached_are_compared_all_the_same(tmp_path: Path) -> None:
+    gone = GitStorage(tmp_path / "nowhere")
+    assert gone == GitStorage(tmp_path / "nowhere")
+    assert len({gone, GitStorage(tmp_path / "nowhere"), GitStorage(tmp_path / "other")}) == 2
+    assert gone != NotebookStorage(tmp_path / "nowhere")
+    assert gone != str(tmp_path / "nowhere")
 
 
 # --- the notebook as a storage ---

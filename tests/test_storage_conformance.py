@@ -49,22 +49,46 @@ class TestNotebook(StorageConformance):
         return NotebookStorage(folder / "analysis {0}.ipynb")
 
     def damage(self, storage: Storage, name: str) -> None:
+        for record in self.records(storage, name):
+            record["cells"] = [{"cell_type": 5}]
+
+    def alter(self, storage: Storage, name: str) -> None:
+        for record in self.records(storage, name):
+            record["cells"] = json.loads(altered(json.dumps(record["cells"])))
+
+    def records(self, storage: Storage, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a flow in its cells, to be changed."""
         assert isinstance(storage, NotebookStorage)
         content = json.loads(storage.path.read_text("utf-8"))
         for cell in content["cells"]:
             for output in cell.get("outputs", ()):
                 record = output.get("data", {}).get(MIME)
                 if record is not None and name in "".join(cell["source"]).partition("\n")[0]:
-                    record["cells"] = [{"cell_type": 5}]
+                    yield record
         storage.path.write_text(json.dumps(content), "utf-8")
+
+
+def altered(document: str) -> str:
+    """Return the document of a sample with another content."""
+    assert "FACTOR = 2" in document
+    return document.replace("FACTOR = 2", "FACTOR = 9")
 
 
 class DirectoryConformance(StorageConformance):
     def damage(self, storage: Storage, name: str) -> None:
+        for place, path in self.files(storage, name):
+            place.pipe_file(path, b'{"cells": [')
+
+    def alter(self, storage: Storage, name: str) -> None:
+        for place, path in self.files(storage, name):
+            place.pipe_file(path, altered(place.cat_file(path).decode()).encode())
+
+    def files(self, storage: Storage, name: str) -> Iterator[tuple[Any, str]]:
+        """Yield the files of a flow, and the file system that they are in."""
         assert isinstance(storage, DirectoryStorage)
         place, root = fsspec.core.url_to_fs(storage.url, use_listings_cache=False, **storage.storage_options)
         for path in place.ls(f"{root}/{encoded(name)}", detail=False):
-            place.pipe_file(path, b'{"cells": [')
+            yield place, path
 
 
 class TestFolder(DirectoryConformance):
@@ -151,6 +175,9 @@ class TestWeb(DirectoryConformance):
     def damage(self, storage: Storage, name: str) -> None:
         super().damage(self.writer(storage), name)
 
+    def alter(self, storage: Storage, name: str) -> None:
+        super().alter(self.writer(storage), name)
+
 
 @pytest.mark.kernel
 class TestRepository(StorageConformance):
@@ -166,9 +193,18 @@ class TestRepository(StorageConformance):
         return GitStorage(folder)
 
     def damage(self, storage: Storage, name: str) -> None:
+        self.commit(storage, name, '{"cells": [')
+
+    def alter(self, storage: Storage, name: str) -> None:
+        assert isinstance(storage, GitStorage)
+        there = f"{storage.ref}:{storage.folder}/{file_name(name)}"
+        self.commit(storage, name, altered(git(storage.repository.git_dir, "cat-file", "blob", there)))
+
+    def commit(self, storage: Storage, name: str, document: str) -> None:
+        """Commit another document of a flow, behind flownb's back."""
         assert isinstance(storage, GitStorage)
         folder, ref = storage.repository.git_dir, storage.ref
-        blob = git(folder, "hash-object", "-w", "--stdin", data='{"cells": [')
+        blob = git(folder, "hash-object", "-w", "--stdin", data=document)
         index = {"GIT_INDEX_FILE": str(folder / "index of a test")}
         git(folder, "read-tree", ref, env=index)
         path = f"{storage.folder}/{file_name(name)}"
@@ -268,6 +304,11 @@ class TestThirdParty(StorageConformance):
         assert isinstance(storage, TableStorage)
         with storage._table() as table:
             table.execute("UPDATE flow SET document = '{', digest = 'spoilt' WHERE name = ?", (name,))
+
+    def alter(self, storage: Storage, name: str) -> None:
+        document = altered(dumps(storage.get_flow(name)))
+        with storage._table() as table:
+            table.execute("UPDATE flow SET document = ? WHERE name = ?", (document, name))
 
 
 # --- the suite catches what is wrong ---
@@ -430,3 +471,5 @@ def test_a_suite_without_a_storage_says_what_it_needs(tmp_path: Path) -> None:
         StorageConformance().make(tmp_path)
     with pytest.raises(NotImplementedError, match=r"damage\(storage, name\)"):
         StorageConformance().damage(TableStorage(tmp_path / "a.db"), "x")
+    with pytest.raises(NotImplementedError, match=r"alter\(storage, name\)"):
+        StorageConformance().alter(TableStorage(tmp_path / "a.db"), "x")

@@ -335,12 +335,7 @@ class Storage(ABC):
         """Make a storage again from what `serialize` gave. Raises `StorageError`."""
         from flownb.storage.opening import kinds
 
-        try:
-            kind = data["kind"]
-        except (TypeError, LookupError):
-            kind = None
-        if not isinstance(kind, str):
-            raise StorageError(f"no storage can be made of what `serialize` did not give: {data!a:.80}")
+        kind, _ = _serialized(data)
         if kind not in kinds():
             raise StorageError(
                 f"there is no storage of the kind {kind!a}; there are {', '.join(sorted(kinds()))}"
@@ -354,24 +349,21 @@ class Storage(ABC):
         Raises `StorageError` for what is damaged, has keys that the kind does not know, or is of a newer
         flownb.
         """
-        options = dict(data)
-        schema = options.pop("schema", SCHEMA)
-        what = f"a storage of the kind {options.pop('kind', cls.kind)!a}"
-        if isinstance(schema, bool) or not isinstance(schema, int):
-            raise StorageError(f"{what} cannot be made again: its schema, {schema!a:.20}, is no number")
-        if schema > SCHEMA:
-            raise StorageError(
-                f"{what} was serialised by a newer flownb (schema {schema}, this one reads up to {SCHEMA}); "
-                "upgrade it: pip install --upgrade flownb"
-            )
+        kind, options = _serialized(data)
+        if kind != cls.kind:
+            raise StorageError(f"a storage of the kind {kind!a} is not one of the kind {cls.kind!a}")
         try:
-            return cls._again(options)
+            storage = cls._again(dict(options))
+            unknown = sorted(options.keys() - storage.serialize().keys())
         except (TypeError, ValueError, AttributeError, LookupError) as error:
-            raise StorageError(f"{what} cannot be made again: {error}") from error
+            raise StorageError(f"a storage of the kind {kind} cannot be made again: {error}") from error
+        if unknown:
+            raise StorageError(f"a storage of the kind {kind} knows no {', '.join(map(ascii, unknown))}")
+        return storage
 
     @classmethod
     def _again(cls, options: dict[str, Any]) -> Self:
-        """Return the storage that `_options` told of; unknown keys are a `TypeError`."""
+        """Return the storage that `_options` told of."""
         return cls(**options)
 
     @property
@@ -413,3 +405,20 @@ class Storage(ABC):
         near = difflib.get_close_matches(name, flows, 1)
         hint = f"did you mean {near[0]}?" if near else f"it {self.held}"
         return FlowNotFound(f"{self.name} holds no flow {name}; {hint}")
+
+
+def _serialized(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the options in what `serialize` gave. Raises `StorageError` for anything else."""
+    try:
+        options = {**data}
+        kind, schema = options.pop("kind"), options.pop("schema", SCHEMA)
+    except (TypeError, LookupError):
+        raise StorageError(f"{data!a:.80} is not what `serialize` of a storage gave") from None
+    if not isinstance(kind, str) or isinstance(schema, bool) or not isinstance(schema, int):
+        raise StorageError(f"{data!a:.80} is not what `serialize` of a storage gave: see kind and schema")
+    if schema > SCHEMA:
+        raise StorageError(
+            f"a storage of the kind {kind!a} was serialised by a newer flownb (schema {schema}, this one "
+            f"reads up to {SCHEMA}); upgrade it: pip install --upgrade flownb"
+        )
+    return kind, options

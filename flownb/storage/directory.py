@@ -237,10 +237,8 @@ class DirectoryStorage(Storage):
     @classmethod
     def _again(cls, options: dict[str, Any]) -> Self:
         """Open the directory again; what was left out comes from the environment, if anywhere."""
-        storage = cls(options.pop("url"), **options.pop("options", {}))
-        storage._left_out = list(options.pop("left_out", ()))
-        if options:
-            raise TypeError(f"it has no {', '.join(options)}")
+        storage = cls(options["url"], **options.get("options", {}))
+        storage._left_out = list(options.get("left_out", ()))
         return storage
 
     def _exists(self, name: str) -> FlowExists:

@@ -11,6 +11,9 @@
         def damage(self, storage, name):
             storage.path.write_bytes(...)
 
+        def alter(self, storage, name):
+            storage.path.write_bytes(altered(...))
+
 pytest finds the tests of such a class as any other's. What a kind of storage cannot do is said by the
 class's attributes; then the tests assert that it refuses clearly, so that nothing is left out in silence.
 `pytest.register_assert_rewrite("flownb.testing")` in a `conftest.py` makes failures tell more.
@@ -18,7 +21,9 @@ class's attributes; then the tests assert that it refuses clearly, so that nothi
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -309,6 +314,59 @@ class StorageConformance(SharedAndKept):
         assert dict(again.flows) == {"sales": location}
         assert (again.identity, again.origin) == (storage.identity, storage.origin)
 
+    def test_what_serialize_gave_is_read_only_when_it_is_whole(self, storage: Storage) -> None:
+        """It has a schema version; what is damaged, unknown or newer is an error of the family."""
+        data = storage.serialize()
+        make = type(storage).from_serialized
+        assert isinstance(data["schema"], int)
+        assert make({key: value for key, value in data.items() if key != "schema"}) == storage
+        damaged: list[Any] = [{**data, "junk": 1}, {**data, "schema": 10**6}, {**data, "schema": "1"}]
+        wrong: list[Any] = [None, [], 5.5, {"a": 1}, "\0"]
+        damaged += [{**data, key: value} for key in data for value in wrong]
+        damaged += [{"kind": storage.kind}, {**data, "kind": "another"}, {}, None, [], 5, "kind"]
+        for each in damaged:
+            with pytest.raises(FlownbError):
+                list(make(each).flows)
+
+    def test_storages_are_equal_where_they_are_the_same_store(self, storage: Storage, tmp_path: Path) -> None:
+        """By their identity, so that they can be told apart and looked up."""
+        (tmp_path / "another").mkdir()
+        again, other = self.again(storage), self.make(tmp_path / "another")
+        assert again == storage
+        assert hash(again) == hash(storage)
+        assert other != storage
+        assert {storage, again, other} == {storage, other}
+        assert storage != storage.identity
+
+    def test_a_storage_is_pickled_as_it_is_serialised(self, storage: Storage) -> None:
+        """With no secret in it."""
+        self.writer(storage).add_flow(sample())
+        pickled = pickle.dumps(storage)
+        again = pickle.loads(pickled)  # noqa: S301 - made in the line before
+        assert type(again) is type(storage)
+        assert again == storage
+        assert again.serialize() == storage.serialize()
+        assert not any(secret.encode() in pickled for secret in self.secrets)
+        assert copy.deepcopy(storage).get_flow("sales") == sample()
+
+    def test_differences_between_versions_are_told_by_meaning(self, storage: Storage) -> None:
+        """Of two versions, two flows, or a version and the one before it."""
+        first = self.writer(storage).add_flow(sample())
+        other = self.writer(storage).add_flow(sample("other", 3))
+        assert storage.diff("sales", first).same
+        assert {change.name for change in storage.diff(first, other).of("carried")} == {"FACTOR"}
+        with pytest.raises(FlowNotFound, match="before"):
+            storage.diff("sales")
+        second = self.writer(storage).add_flow(sample(factor=3), replace=True)
+        if self.keeps_versions:
+            for diff in (
+                storage.diff(second),
+                storage.diff(first, "sales"),
+                storage.diff(first, f"@{second[6:]}"),
+            ):
+                assert [change.name for change in diff.changes] == ["FACTOR"]
+                assert (diff.old, diff.new) == (sample(), sample(factor=3))
+
     def test_no_secret_is_serialised_shown_or_stored(self, storage: Storage) -> None:
         """Neither in the storage's words nor in a flow's."""
         self.writer(storage).add_flow(sample())
@@ -346,6 +404,19 @@ class StorageConformance(SharedAndKept):
         assert "spoilt" in str(caught.value)
         assert "broken" in str(caught.value)
         assert "whole" not in str(caught.value).replace(storage.name, "")
+
+    def test_building_compares_what_is_there_with_what_was_kept(self, storage: Storage) -> None:
+        """A flow whose content was changed where it lies is told, and adding it again mends it."""
+        for name in ("altered", "whole"):
+            self.writer(storage).add_flow(sample(name))
+        self.alter(storage, "altered")
+        with pytest.raises(StorageError, match="altered") as caught:
+            self.again(storage).build()
+        assert "whole" not in str(caught.value).replace(storage.name, "")
+        self.writer(storage).add_flow(sample("altered"), replace=True)
+        again = self.again(storage)
+        assert again.get_flow("altered") == sample("altered")
+        assert again.build() is again
 
     def test_a_damaged_document_hides_no_other_flow(self, storage: Storage) -> None:
         """It is an error when it is asked for itself; a new version mends it."""

@@ -17,7 +17,7 @@ from flownb.storage.git.revisions import Revisions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Literal
+    from typing import Literal, Self
 
     from flownb.storage.git.repository import Repository
     from flownb.storage.git.signatures import Sign
@@ -38,12 +38,15 @@ class OpenedStorage(Storage):
     ) -> None:
         if verify not in (None, "signed"):
             raise StorageError(f'verify={verify!a} is not known; "signed" is, and None')
-        for what, value in (("remote", remote), ("revision", revision)):
-            if not isinstance(value, str | None):
-                raise StorageError(f"{what}={value!a:.40} is no text")
+        text = os.fspath(repo)
+        texts: dict[str, object] = {"repo": text, "branch": branch, "folder": folder}
+        options = {"remote": remote, "revision": revision, "sign": str(sign)}
+        texts |= {what: value for what, value in options.items() if value is not None}
+        for what, value in texts.items():
+            if not isinstance(value, str) or "\0" in value:
+                raise StorageError(f"{what}={value!a:.40} is no text that this can be")
         if not isinstance(sign, bool | str | None):
             raise StorageError(f"sign={sign!a:.40} is not known; True is, False, and the name of a key")
-        text = os.fspath(repo)
         self.address = parse_address(text) if text.startswith("git+") or is_remote(text) else None
         self._repo = text if self.address is None else self.address.url
         self._given = os.path.abspath(os.path.expanduser(text))
@@ -134,6 +137,10 @@ class OpenedStorage(Storage):
         options = {"remote": self.remote, "revision": self.revision, "sign": self.sign, "verify": self.verify}
         told = {key: value for key, value in options.items() if value is not None}
         return {"repo": where, "branch": self.branch, "folder": self.folder, **told}
+
+    @classmethod
+    def _again(cls, options: dict[str, Any]) -> Self:
+        return cls(options.pop("repo"), **options)
 
     def _path(self, name: str) -> str:
         return f"{self.folder}/{file_name(name)}"
