@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import time
 from dataclasses import replace
@@ -303,6 +304,8 @@ def test_options_that_could_be_secret_are_named_and_not_serialised() -> None:
     )
     data = storage.serialize()
     assert secret not in json.dumps(data) + repr(storage) + storage.identity
+    assert secret not in repr(vars(storage)) + repr(vars(storage._files))
+    assert secret.encode() not in pickle.dumps(storage)
     assert data["options"] == {
         "anon": False,
         "endpoint_url": "https://objects.example.org",
@@ -312,19 +315,57 @@ def test_options_that_could_be_secret_are_named_and_not_serialised() -> None:
     again = Storage.deserialize(json.loads(json.dumps(data)))
     assert again.serialize() == data
     assert again.identity == storage.identity
+    assert list(again.missing) == data["left_out"]
+    assert pickle.loads(pickle.dumps(storage)).missing == again.missing
+
+
+def test_a_secret_that_was_not_kept_is_taken_from_its_variable_or_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    storage = DirectoryStorage(
+        "s3://bucket/flows",
+        key="me",
+        secret="pw",
+        client_kwargs={"region_name": "eu", "aws_session_token": "t"},
+    )
+    data = storage.serialize()
+    without = Storage.deserialize(data)
+    monkeypatch.setattr("flownb.storage.directory_files.RemoteFiles._place", _no_credentials)
+    with pytest.raises(StorageError) as caught:
+        assert without.flows
+    assert "cannot be listed: no credentials" in str(caught.value)
+    assert "opened with client_kwargs.aws_session_token, key, secret" in str(caught.value)
+    assert "FLOWNB_STORAGE_KEY" in str(caught.value)
+    with pytest.raises(StorageError) as caught:  # with all of them nothing is missing
+        assert storage.flows
+    assert "FLOWNB_STORAGE" not in str(caught.value)
+    (tmp_path / "secret").write_text("pw\n")
+    monkeypatch.setenv("FLOWNB_STORAGE_KEY", "me")
+    monkeypatch.setenv("FLOWNB_STORAGE_SECRET_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv("FLOWNB_STORAGE_CLIENT_KWARGS__AWS_SESSION_TOKEN", "t")
+    again = Storage.deserialize(data)
+    assert isinstance(again, DirectoryStorage)
+    assert again.missing == ()
+    assert again.storage_options == storage.storage_options
+    assert again.serialize() == data
+    monkeypatch.setenv("FLOWNB_STORAGE_SECRET", "pw")
+    with pytest.raises(StorageError, match="both FLOWNB_STORAGE_SECRET and FLOWNB"):
+        Storage.deserialize(data)
+
+
+def _no_credentials(self: object) -> tuple[object, str]:
+    raise PermissionError("no credentials")
 
 
 def test_a_url_with_credentials_in_an_option_is_not_serialised() -> None:
-    assert tellable({"endpoint_url": "https://me:pw@host"}) == ({}, ["endpoint_url"])
+    assert tellable({"endpoint_url": "https://me:pw@host"}) == ({}, {"endpoint_url": "https://me:pw@host"})
     assert tellable({"endpoint_url": "https://host?sig=x", "anon": True}) == (
         {"anon": True},
-        ["endpoint_url"],
+        {"endpoint_url": "https://host?sig=x"},
     )
 
 
 def test_another_machine_gets_the_options_but_no_secrets(storage: DirectoryStorage) -> None:
-    with pytest.raises(StorageError, match="key, secret, which cannot be handed to another machine"):
-        DirectoryStorage("memory2://x", key="a", secret="b").get_env_runner("sales")
     storage.add_flow(sample())
     with pytest.raises(StorageError, match="lies on this machine only"):
         storage.get_env_runner("sales")

@@ -200,6 +200,35 @@ def test_storages_that_cannot_be_reached_are_compared_all_the_same(tmp_path: Pat
     assert gone != str(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({"repo": "https://ann:t0ken-1@host.example/f.git"}, ["password", "username"]),
+        ({"repo": "git+https://t0ken-1@host.example/f.git"}, ["username"]),
+        ({"repo": ".", "remote": "https://ann:t0ken-1@host.example/f.git"}, ["password", "username"]),
+        ({"repo": "ssh://git:t0ken-1@host.example/f.git"}, []),
+    ],
+)
+def test_a_token_in_a_url_is_told_nowhere_and_missed_by_name(
+    given: dict[str, str], left_out: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = GitStorage(**given)
+    pickled = pickle.dumps(storage)
+    shown = [repr(storage), str(storage), storage.name, storage.identity, repr(vars(storage))]
+    assert "t0ken-1" not in "".join([*shown, json.dumps(storage.serialize()), pickled.decode("latin-1")])
+    assert storage.serialize().get("left_out", []) == left_out
+    again = pickle.loads(pickled)
+    assert list(again.missing) == left_out
+    assert again.serialize() == storage.serialize()
+    assert again == storage
+    monkeypatch.setenv("FLOWNB_STORAGE_USERNAME", "ann")
+    monkeypatch.setenv("FLOWNB_STORAGE_PASSWORD", "t0ken-1")
+    whole_again = pickle.loads(pickled)
+    assert list(whole_again.missing) == []
+    assert "t0ken-1" not in repr(vars(whole_again))
+    assert whole_again.serialize() == storage.serialize()
+
+
 # --- the notebook as a storage ---
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("reference", metavar="REF", shell_complete=complete_reference)
+@click.argument("reference", metavar="[REF]", required=False, shell_complete=complete_reference)
 @click.option(
     "-p",
     "--parameter",
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run's id.")
 def run_command(
     *,
-    reference: str,
+    reference: str | None,
     assignments: Sequence[str],
     file: Path | None,
     out: str | None,
@@ -86,6 +86,8 @@ def run_command(
 ) -> int:
     """Run the flow REF, show its progress, and then its outputs.
 
+    Without REF the variables FLOWNB_STORAGE, FLOWNB_LOCATION and FLOWNB_PARAM_name say what runs.
+
     Exit status: 0 success, 1 the flow failed, 2 it could not be started, 130 it was cancelled.
     """
     from flownb.cli.looking import project_of
@@ -93,12 +95,17 @@ def run_command(
     from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
+    from flownb.storage.variables import flow_told, parameters_told
 
     # what each run needs, while other things are looked at
     threading.Thread(target=import_nbformat, name="flownb-import").start()
     outputs = [name.strip() for name in (out or "").split(",") if name.strip()]
-    storage, flow = open_flow(reference, outputs)
-    given = given_values(file, assignments)
+    if reference is None:
+        storage, flow = flow_told()
+        given: dict[str, Any] = {**parameters_told(flow), **given_values(file, assignments)}
+    else:
+        storage, flow = open_flow(reference, outputs)
+        given = given_values(file, assignments)
     for note in storage.notes(flow):
         say(f"flownb: ⚠ {visible(note)}")
     chosen = {

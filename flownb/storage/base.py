@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from flownb.storage.compare import FlowDiff
+    from flownb.storage.variables import EnvRunner
 
 SCHEMA = 1
 """Version of what `serialize` writes. A newer one is refused, older ones (and those without one) are read."""
@@ -39,14 +40,6 @@ class Runner:
         return self.flow.run(**parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class EnvRunner:
-    """All that another machine needs to run a stored flow: a command, and variables that say the rest."""
-
-    command: tuple[str, ...]
-    variables: Mapping[str, str]
-
-
 class Storage(ABC):
     """Keeps flows, each under its name and in one or more versions.
 
@@ -60,6 +53,9 @@ class Storage(ABC):
 
     #: the word for this kind in `serialize()`
     kind: ClassVar[str]
+
+    #: the secrets that it was opened with before it was serialised, and that are not here any more
+    missing: Sequence[str] = ()
 
     # --- what a kind of storage writes
 
@@ -121,6 +117,20 @@ class Storage(ABC):
             f"{location_of(name, version)} of {self.name} cannot be tagged {tag!a}: "
             f"a storage of the kind {self.kind} has no tags"
         )
+
+    def _elsewhere(self, flow: Flow) -> Storage:
+        """Return the storage as another machine opens it, to run a flow that was read from here.
+
+        Raises `StorageError` where it cannot be reached from there, as kinds of one machine cannot.
+        """
+        raise StorageError(
+            f"{self.name} lies on this machine only, so {flow.location} cannot be run from another one; "
+            "keep the flow in a storage that both reach"
+        )
+
+    def _secrets(self) -> Mapping[str, Any]:
+        """Return the arguments of its constructor that are secret, and never told: name -> value."""
+        return {}
 
     @property
     def problems(self) -> Sequence[str]:
@@ -307,12 +317,12 @@ class Storage(ABC):
 
         Called by environments that start containers and remote jobs, after `trust.require`: the command
         trusts the pinned version there, as whoever launches it has decided here. Raises `StorageError` for a
-        storage that another machine cannot reach; kinds that can be reached override it.
+        storage that another machine cannot reach.
         """
-        raise StorageError(
-            f"{self.name} lies on this machine only, so {location} cannot be run from another one; "
-            "keep the flow in a storage that both reach"
-        )
+        from flownb.storage.variables import env_runner
+
+        flow = self.get_flow(location)
+        return env_runner(self._elsewhere(flow), flow)
 
     # --- the storage itself
 
@@ -328,7 +338,9 @@ class Storage(ABC):
                 f"{cls.__name__} has no kind of its own, so it would be read back as another one: give it "
                 f'`kind = "..."`, and register it in the entry point group flownb.storage'
             )
-        return {"kind": kind, "schema": SCHEMA, **self._options()}
+        told = {"kind": kind, "schema": SCHEMA, **self._options()}
+        left_out = sorted({*self._secrets(), *self.missing})
+        return {**told, "left_out": left_out} if left_out else told
 
     @staticmethod
     def deserialize(data: Mapping[str, Any]) -> Storage:
@@ -346,14 +358,21 @@ class Storage(ABC):
     def from_serialized(cls, data: Mapping[str, Any]) -> Self:
         """Make the storage of this kind again; called by `Storage.deserialize`. Nothing is opened yet.
 
-        Raises `StorageError` for what is damaged, has keys that the kind does not know, or is of a newer
-        flownb.
+        A secret that it was opened with is taken from its variable, such as FLOWNB_STORAGE_KEY, or from the
+        file that FLOWNB_STORAGE_KEY_FILE names; `missing` tells which were not there. Raises `StorageError`
+        for what is damaged, has keys that the kind does not know, or is of a newer flownb.
         """
+        from flownb.storage.variables import secret_variable, value_of
+
         kind, options = _serialized(data)
         if kind != cls.kind:
             raise StorageError(f"a storage of the kind {kind!a} is not one of the kind {cls.kind!a}")
         try:
-            storage = cls._again(dict(options))
+            left_out = [str.__str__(name) for name in options.pop("left_out", ())]
+            found = {name: value_of(secret_variable(name)) for name in left_out}
+            secrets = {name: value for name, value in found.items() if value is not None}
+            storage = cls._again(dict(options), secrets)
+            storage.missing = tuple(name for name in left_out if name not in secrets)
             unknown = sorted(options.keys() - storage.serialize().keys())
         except (TypeError, ValueError, AttributeError, LookupError) as error:
             raise StorageError(f"a storage of the kind {kind} cannot be made again: {error}") from error
@@ -362,9 +381,9 @@ class Storage(ABC):
         return storage
 
     @classmethod
-    def _again(cls, options: dict[str, Any]) -> Self:
-        """Return the storage that `_options` told of."""
-        return cls(**options)
+    def _again(cls, options: dict[str, Any], secrets: Mapping[str, str]) -> Self:
+        """Return the storage that `_options` told of, with those of `_secrets` that this process has."""
+        return cls(**options, **secrets)
 
     @property
     def identity(self) -> str:

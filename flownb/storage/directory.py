@@ -14,16 +14,18 @@ import random
 import secrets
 import time
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import dumps, loads
 from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
-from flownb.storage.base import EnvRunner, Storage
+from flownb.storage.base import Storage
 from flownb.storage.directory_files import files_at
-from flownb.storage.directory_options import normal_url, scheme_of, tellable
+from flownb.storage.directory_options import Options, normal_url, scheme_of, tellable, with_secrets
 from flownb.storage.directory_versions import Entry, claim_file, entries, holds
 from flownb.storage.filenames import decoded, encoded, is_hashed
 from flownb.storage.reference import location
+from flownb.storage.variables import missing_text
 from flownb.storage.versions import Version
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from flownb.flow import Flow
+    from flownb.storage.directory_files import Files
 
 #: seconds for which a name is waited for that others are adding too; after which a claim is made anew,
 #: well before it counts as that of a writer who died; and between two looks
@@ -50,12 +53,14 @@ class DirectoryStorage(Storage):
 
     def __init__(self, url: str | os.PathLike[str], **storage_options: Any) -> None:
         self.url = normal_url(url)
-        self.storage_options = storage_options
+        self.storage_options = Options(storage_options)
         self._given = str(url)
-        self._files = files_at(self.url, storage_options)
         self._long: dict[str, str] = {}  # folder whose name is a hash -> its flow; neither ever changes
         self._files_of: dict[tuple[str, str], Entry] = {}  # name, version -> its newest file, as last listed
-        self._left_out: list[str] = []  # options that were secret when this storage was serialised
+
+    @cached_property
+    def _files(self) -> Files:
+        return files_at(self.url, self.storage_options, missing_text(self.missing))
 
     @property
     def name(self) -> str:
@@ -206,40 +211,22 @@ class DirectoryStorage(Storage):
         note = Entry.of("", self._entries(name), datetime.now(UTC))
         self._files.write(f"{encoded(name)}/{note.file}", json.dumps({"removed": name}).encode())
 
-    def get_env_runner(self, location: str) -> EnvRunner:
-        """Return a command with the URL, for places that another machine reaches.
-
-        Its credentials are the other machine's own. Raises `StorageError` for a folder of this machine,
-        and where options that are no one else's to know are needed.
-        """
-        if self.origin is None:
-            return super().get_env_runner(location)
-        told, left_out = tellable(self.storage_options)
-        if left_out:
-            raise StorageError(
-                f"{self.name} was opened with {', '.join(left_out)}, which cannot be handed to another "
-                "machine; open it without, with credentials from the environment, on both"
-            )
-        # fsspec itself reads options of a file system from such a variable
-        variables = {f"FSSPEC_{scheme_of(self.url).upper()}": json.dumps(told)} if told else {}
-        return EnvRunner(("flownb", "run", "--trust", f"{self.url}#{self.resolve(location)}"), variables)
+    def _elsewhere(self, flow: Flow) -> Storage:
+        """Return this storage, of a place that other machines reach."""
+        return super()._elsewhere(flow) if self.origin is None else self
 
     def _options(self) -> Mapping[str, Any]:
-        """Return the URL and the options that are no secrets; of the others only the names."""
-        told, left_out = tellable(self.storage_options)
-        data: dict[str, Any] = {"url": self.url}
-        if told:
-            data["options"] = told
-        if left_out := sorted({*left_out, *self._left_out}):
-            data["left_out"] = left_out
-        return data
+        """Return the URL and the options that are no secrets."""
+        told, _ = tellable(self.storage_options)
+        return {"url": self.url, **({"options": told} if told else {})}
+
+    def _secrets(self) -> Mapping[str, Any]:
+        return tellable(self.storage_options)[1]
 
     @classmethod
-    def _again(cls, options: dict[str, Any]) -> Self:
-        """Open the directory again; what was left out comes from the environment, if anywhere."""
-        storage = cls(options["url"], **options.get("options", {}))
-        storage._left_out = list(options.get("left_out", ()))
-        return storage
+    def _again(cls, options: dict[str, Any], secrets: Mapping[str, str]) -> Self:
+        """Open the directory again; a secret that is missing may be where the service's own tools look."""
+        return cls(options["url"], **with_secrets(options.get("options", {}), secrets))
 
     def _exists(self, name: str) -> FlowExists:
         return FlowExists(f"{self.name} holds a flow {name} already; replace=True adds a new version of it")

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
-from flownb.storage.base import EnvRunner, Storage
+from flownb.storage import EnvRunner, Storage
 from flownb.storage.reference import split_location
 from flownb.storage.trust import allow_once
 from flownb.testing.flows import NAMES, NO_NAMES, sample, trap, whole
@@ -466,7 +466,11 @@ class StorageConformance(SharedAndKept):
         assert isinstance(runner, EnvRunner)
         texts = [*runner.command, *runner.variables, *runner.variables.values()]
         assert all(isinstance(text, str) for text in texts)
-        assert any(location in text for text in texts), f"{location} is not pinned"
+        assert location in runner.variables.values(), f"{location} is not pinned"
+        assert not set(runner.secrets) & set(runner.variables)
+        with_parameters = runner.with_parameters(n=3)
+        assert with_parameters.command == runner.command, "a parameter is told by a variable"
+        assert set(with_parameters.variables.items()) > set(runner.variables.items())
         assert not any(secret in text for secret in self.secrets for text in texts)
 
 

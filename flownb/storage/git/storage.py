@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flownb.document import loads, to_dict
 from flownb.errors import DocumentError, FlowExists, StorageError
 from flownb.files import notebook_bytes
-from flownb.storage.base import EnvRunner, Storage
+from flownb.storage.base import Storage
 from flownb.storage.filenames import file_name
 from flownb.storage.git.addresses import choose_remote, is_remote
 from flownb.storage.git.checks import check_tag
@@ -165,7 +165,7 @@ class GitStorage(ReadStorage):
     def _exchange(self) -> Exchange:
         from flownb.storage.git.remote import Exchange
 
-        remote = self.address or self.remote
+        remote = self._address or self.remote
         return Exchange(self.repository, self.branch, folder=self.folder, remote=remote, sign=self.sign)
 
     def build(self) -> Self:
@@ -204,24 +204,18 @@ class GitStorage(ReadStorage):
         """Whether a commit is among those of the branch, whose origin was asked already."""
         return (tip := self.tip) is not None and is_ancestor(self.repository.git, commit, tip)
 
-    def get_env_runner(self, location: str) -> EnvRunner:
-        """Return the command that runs this very version on a machine that reaches the remote.
+    def _elsewhere(self, flow: Flow) -> Storage:
+        """Return the remote as a machine opens it that reaches it.
 
-        Raises `StorageError` where there is no remote that others reach.
+        Raises `StorageError` where there is no remote that others reach, or it lacks this version.
         """
-        pinned = self.resolve(location)
         names = self.repository.git.run("remote").text.split()
         if self.address is None and self.remote is None and not names:
-            return super().get_env_runner(location)
-        address = self.address or choose_remote(self.repository.git, self.branch, self.remote).address
+            return super()._elsewhere(flow)
+        address = self._credentials or choose_remote(self.repository.git, self.branch, self.remote).address
         if not is_remote(address.url) or address.url.startswith("file:"):
-            return super().get_env_runner(location)
-        if (self.branch, self.folder) != ("flownb", "flows"):
-            raise StorageError(
-                f"{pinned} lies on the branch {self.branch} in the folder {self.folder}, and a command on "
-                "another machine looks on the branch flownb in the folder flows; keep it there"
-            )
-        commit = split_location(pinned)[1]
+            return super()._elsewhere(flow)
+        commit = split_location(str(flow.location))[1]
         there = (
             "--count=1",
             f"--contains={commit}",
@@ -231,7 +225,9 @@ class GitStorage(ReadStorage):
         )
         if self.address is None and not self.repository.git.run("for-each-ref", *there).text:
             raise StorageError(
-                f"{pinned} was not pushed to {address.url} yet, and another machine gets it from there; "
-                "push it (flownb push, or build())"
+                f"{flow.location} was not pushed to {address.url} yet, and another machine gets it from "
+                "there; push it (flownb push, or build())"
             )
-        return EnvRunner(("flownb", "run", "--trust", f"git+{address.url}#{pinned}"), {})
+        there_too = GitStorage(f"git+{address.url}", self.branch, self.folder, verify=self.verify)
+        there_too.address = there_too._credentials = address
+        return there_too
