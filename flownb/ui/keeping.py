@@ -101,7 +101,9 @@ class Keeping:
         """Return a flow that says which notebook it was captured in, to a storage that keeps this."""
         if storage.kind != "git" or self.live.path is None:
             return flow
-        return changed(flow, storage={"kind": "notebook", "path": str(self.live.path.absolute())})
+        from flownb.storage import NotebookStorage
+
+        return changed(flow, storage=NotebookStorage(self.live.path).serialize())
 
     def _came_from(self, storage: Storage, location: str) -> str | None:
         """Return the other notebook that the version before a new one was captured in, if it was another."""

@@ -78,8 +78,11 @@ class LiveStorage(Storage):
         return self._saved.marks(flow) if self._saved is not None else {}
 
     def _options(self) -> Mapping[str, Any]:
-        """Return those of the notebook storage that the saved file is."""
-        return {"path": str(self.live.path) if self.live.path is not None else ""}
+        return {"path": str(self.live.path or "")}
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the notebook storage that the saved file is; nothing where the notebook was never saved."""
+        return self._saved.serialize() if self._saved is not None else {}
 
     @classmethod
     def from_serialized(cls, data: Mapping[str, Any]) -> Self:
