@@ -319,9 +319,7 @@ def test_options_that_could_be_secret_are_named_and_not_serialised() -> None:
     assert pickle.loads(pickle.dumps(storage)).missing == again.missing
 
 
-def test_a_secret_that_was_not_kept_is_taken_from_its_variable_or_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_secret_that_was_not_kept_is_given_again_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = DirectoryStorage(
         "s3://bucket/flows",
         key="me",
@@ -339,18 +337,16 @@ def test_a_secret_that_was_not_kept_is_taken_from_its_variable_or_named(
     with pytest.raises(StorageError) as caught:  # with all of them nothing is missing
         assert storage.flows
     assert "FLOWNB_STORAGE" not in str(caught.value)
-    (tmp_path / "secret").write_text("pw\n")
-    monkeypatch.setenv("FLOWNB_STORAGE_KEY", "me")
-    monkeypatch.setenv("FLOWNB_STORAGE_SECRET_FILE", str(tmp_path / "secret"))
-    monkeypatch.setenv("FLOWNB_STORAGE_CLIENT_KWARGS__AWS_SESSION_TOKEN", "t")
-    again = Storage.deserialize(data)
+    secrets = {"key": "me", "secret": "pw", "client_kwargs.aws_session_token": "t", "other": "not asked for"}
+    again = Storage.deserialize(data, secrets)
     assert isinstance(again, DirectoryStorage)
     assert again.missing == ()
     assert again.storage_options == storage.storage_options
     assert again.serialize() == data
-    monkeypatch.setenv("FLOWNB_STORAGE_SECRET", "pw")
-    with pytest.raises(StorageError, match="both FLOWNB_STORAGE_SECRET and FLOWNB"):
-        Storage.deserialize(data)
+    assert Storage.deserialize(data, {"key": "me"}).missing == ("client_kwargs.aws_session_token", "secret")
+    for wrong in ("key", [1], 5, {"key": 1}):
+        with pytest.raises(StorageError, match="left_out is no list of names"):
+            Storage.deserialize({**data, "left_out": wrong})
 
 
 def _no_credentials(self: object) -> tuple[object, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -163,6 +164,25 @@ def test_a_version_in_a_bucket_is_run_on_another_machine(
 
 
 # --- variables ---
+
+
+def test_secrets_go_to_the_storage_that_the_variables_tell_of_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    storage = DirectoryStorage(tmp_path, key="me", secret="pw")
+    monkeypatch.setenv("FLOWNB_STORAGE", json.dumps(storage.serialize()))
+    monkeypatch.setenv("FLOWNB_LOCATION", storage.add_flow(sales(5)))
+    (tmp_path / "secret").write_text("pw\n")
+    monkeypatch.setenv("FLOWNB_STORAGE_KEY", "me")
+    monkeypatch.setenv("FLOWNB_STORAGE_SECRET_FILE", str(tmp_path / "secret"))
+    told, flow = flow_told()
+    assert flow == sales(5)
+    assert isinstance(told, DirectoryStorage)
+    assert told.storage_options == {"key": "me", "secret": "pw"}
+    assert list(Storage.deserialize(storage.serialize()).missing) == ["key", "secret"]
+    monkeypatch.setenv("FLOWNB_STORAGE_SECRET", "pw")
+    with pytest.raises(StorageError, match="both FLOWNB_STORAGE_SECRET and FLOWNB"):
+        flow_told()
 
 
 @pytest.fixture

@@ -221,9 +221,10 @@ def test_a_token_in_a_url_is_told_nowhere_and_missed_by_name(
     assert list(again.missing) == left_out
     assert again.serialize() == storage.serialize()
     assert again == storage
-    monkeypatch.setenv("FLOWNB_STORAGE_USERNAME", "ann")
-    monkeypatch.setenv("FLOWNB_STORAGE_PASSWORD", "t0ken-1")
-    whole_again = pickle.loads(pickled)
+    monkeypatch.setenv("FLOWNB_STORAGE_PASSWORD", "of another storage")  # which anybody's data could ask for
+    assert pickle.loads(pickled).missing == again.missing
+    secrets = {"username": "ann", "password": "t0ken-1"}
+    whole_again = Storage.deserialize(storage.serialize(), secrets)
     assert list(whole_again.missing) == []
     assert "t0ken-1" not in repr(vars(whole_again))
     assert whole_again.serialize() == storage.serialize()

@@ -343,8 +343,12 @@ class Storage(ABC):
         return {**told, "left_out": left_out} if left_out else told
 
     @staticmethod
-    def deserialize(data: Mapping[str, Any]) -> Storage:
-        """Make a storage again from what `serialize` gave. Raises `StorageError`."""
+    def deserialize(data: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> Storage:
+        """Make a storage again from what `serialize` gave. Raises `StorageError`.
+
+        `secrets` are those that it was opened with, by name: `data["left_out"]` names them. They are given to
+        a storage that the caller knows; nothing else is looked for, as anybody can write such data.
+        """
         from flownb.storage.opening import kinds
 
         kind, _ = _serialized(data)
@@ -352,27 +356,23 @@ class Storage(ABC):
             raise StorageError(
                 f"there is no storage of the kind {kind!a}; there are {', '.join(sorted(kinds()))}"
             )
-        return kinds()[kind].from_serialized(data)
+        return kinds()[kind].from_serialized(data, secrets)
 
     @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
+    def from_serialized(cls, data: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> Self:
         """Make the storage of this kind again; called by `Storage.deserialize`. Nothing is opened yet.
 
-        A secret that it was opened with is taken from its variable, such as FLOWNB_STORAGE_KEY, or from the
-        file that FLOWNB_STORAGE_KEY_FILE names; `missing` tells which were not there. Raises `StorageError`
-        for what is damaged, has keys that the kind does not know, or is of a newer flownb.
+        `missing` tells the secrets that were not given. Raises `StorageError` for what is damaged, has keys
+        that the kind does not know, or is of a newer flownb.
         """
-        from flownb.storage.variables import secret_variable, value_of
-
         kind, options = _serialized(data)
         if kind != cls.kind:
             raise StorageError(f"a storage of the kind {kind!a} is not one of the kind {cls.kind!a}")
         try:
-            left_out = [str.__str__(name) for name in options.pop("left_out", ())]
-            found = {name: value_of(secret_variable(name)) for name in left_out}
-            secrets = {name: value for name, value in found.items() if value is not None}
-            storage = cls._again(dict(options), secrets)
-            storage.missing = tuple(name for name in left_out if name not in secrets)
+            left_out = _names_in(options.pop("left_out", []))
+            given = {name: secrets[name] for name in left_out if secrets and name in secrets}
+            storage = cls._again(dict(options), given)
+            storage.missing = tuple(name for name in left_out if name not in given)
             unknown = sorted(options.keys() - storage.serialize().keys())
         except (TypeError, ValueError, AttributeError, LookupError) as error:
             raise StorageError(f"a storage of the kind {kind} cannot be made again: {error}") from error
@@ -382,7 +382,7 @@ class Storage(ABC):
 
     @classmethod
     def _again(cls, options: dict[str, Any], secrets: Mapping[str, str]) -> Self:
-        """Return the storage that `_options` told of, with those of `_secrets` that this process has."""
+        """Return the storage that `_options` told of, with those of `_secrets` that are given."""
         return cls(**options, **secrets)
 
     @property
@@ -441,3 +441,9 @@ def _serialized(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             f"reads up to {SCHEMA}); upgrade it: pip install --upgrade flownb"
         )
     return kind, options
+
+
+def _names_in(data: Any) -> list[str]:
+    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+        raise TypeError("left_out is no list of names")
+    return data

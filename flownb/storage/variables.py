@@ -90,8 +90,15 @@ def flow_told() -> tuple[Storage, Flow]:
         told = json.loads(store)
     except (ValueError, RecursionError) as error:
         raise StorageError(f"the variable {STORAGE} holds no JSON: {error}") from None
-    storage = Storage.deserialize(told)
+    storage = Storage.deserialize(told, _secrets_told(told))
     return storage, storage.get_flow(location)
+
+
+def _secrets_told(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return the secrets that this process's variables give to the storage that they tell of, to no other."""
+    names = told.get("left_out", ())
+    found = {name: value_of(secret_variable(name)) for name in names if isinstance(name, str)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def parameters_told(flow: Flow) -> dict[str, Text]:
@@ -120,8 +127,9 @@ def missing_text(names: Sequence[str]) -> str:
     if not variables:
         return ""
     return (
-        f"It was opened with {', '.join(names)}, which is never kept, and is without now: set "
-        f"{', '.join(variables)} (or {variables[0]}{_FILE} to the file that holds it), or open it anew"
+        f"It was opened with {', '.join(names)}, which is never kept, and is without now: give it, "
+        "Storage.deserialize(data, secrets=...), or where variables tell the storage set "
+        f"{', '.join(variables)} (or {variables[0]}{_FILE} to the file that holds it)"
     )
 
 

@@ -11,7 +11,6 @@ from flownb.storage.reference import location, split_location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
     from flownb.flow import Flow
     from flownb.ui.live import LiveNotebook
@@ -83,8 +82,3 @@ class LiveStorage(Storage):
     def serialize(self) -> dict[str, Any]:
         """Return the notebook storage that the saved file is; nothing where the notebook was never saved."""
         return self._saved.serialize() if self._saved is not None else {}
-
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        """Refuse: what is live here cannot be made again elsewhere; the saved file is what is opened."""
-        raise StorageError(f"a live notebook cannot be opened again from {data}")
