@@ -82,14 +82,14 @@ def _run_whole(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict
     behind = tagged.index(True) if any(tagged) else None
     if behind is None:
         _give(flow, values, session)
-    steps = {step.name: step for step in flow.steps}
+    showing = {step.name for step in flow.steps if step.result}
     outputs: dict[str, Any] = {}
     for index, cell in enumerate(cells):
         if cell["cell_type"] == "code":
-            name = f"cell-{index + 1}"
-            step = steps.get(name) or Step(name, cell["source"])
-            value = session.execute(_python_of(flow, step), f"<{flow.name}.{name}>", last=step.result)
-            if step.result:
+            step = Step(f"cell-{index + 1}", cell["source"])
+            shows = step.name in showing
+            value = session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>", last=shows)
+            if shows:
                 outputs["result"] = value
         if index == behind:
             _give(flow, values, session)
