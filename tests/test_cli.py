@@ -167,6 +167,36 @@ def test_a_notebook_without_flows_is_told_kindly(project: Path) -> None:
     assert "%%flow NAME" in result.output
 
 
+def test_a_notebook_that_is_not_there_is_no_empty_one_to_who_lists_it(project: Path) -> None:
+    result = call("list", "missing.ipynb")
+    assert result.exit_code == 2
+    assert "missing.ipynb is not there: no such file" in result.stderr
+
+
+@pytest.mark.kernel
+def test_a_whole_notebook_is_run_with_the_outputs_that_are_asked_for(project: Path) -> None:
+    notebook(project / "whole.ipynb", "a = 20", "b = a + 1", "a + b")
+    result = call("run", "whole.ipynb")
+    assert result.exit_code == 0, result.output
+    assert "result" in result.output
+    assert "41" in result.output
+    result = call("run", "whole.ipynb", "--out", "a, b", "--json")
+    assert [output["name"] for output in json.loads(result.stdout)["outputs"]] == ["a", "b"]
+    for words, told in (
+        (["whole.ipynb", "--out", "aa"], "no cell of whole binds 'aa'"),
+        (["dir:.#whole", "--out", "a"], "declared for a notebook that is taken whole"),
+    ):
+        result = call("run", *words)
+        assert result.exit_code == 2
+        assert told in result.stderr
+
+
+def test_run_without_a_reference_says_what_tells_one(project: Path) -> None:
+    result = call("run")
+    assert result.exit_code == 2
+    assert "FLOWNB_STORAGE and FLOWNB_LOCATION" in result.stderr
+
+
 def test_list_tells_of_cells_that_name_no_flow(project: Path) -> None:
     path = notebook(project / "a.ipynb", "%%flow a\u202eb\nx = 1", "%%flow fine\nx = 1")
     result = call("list", path)

@@ -55,7 +55,7 @@ def _click_option(option: Option) -> click.Option:
 
 
 @click.command("run", cls=_RunCommand)
-@click.argument("reference", metavar="REF", shell_complete=complete_reference)
+@click.argument("reference", metavar="[REF]", required=False, shell_complete=complete_reference)
 @click.option(
     "-p",
     "--parameter",
@@ -73,6 +73,7 @@ def _click_option(option: Option) -> click.Option:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     help="Values from a YAML, JSON or TOML file, or from standard input (-); -p goes before it.",
 )
+@click.option("--out", metavar="NAMES", help="Outputs of a notebook that is run whole: a,b.")
 @click.option(
     "--environment",
     metavar="NAME",
@@ -94,9 +95,10 @@ def _click_option(option: Option) -> click.Option:
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run's id.")
 def run_command(
     *,
-    reference: str,
+    reference: str | None,
     assignments: Sequence[str],
     file: Path | None,
+    out: str | None,
     environment: str | None,
     others: Sequence[str],
     trusted: bool,
@@ -105,6 +107,8 @@ def run_command(
     **typed: Any,
 ) -> int:
     """Run the flow REF, show its progress, and then its outputs.
+
+    Without REF the variables FLOWNB_STORAGE, FLOWNB_LOCATION and FLOWNB_PARAM_name say what runs.
 
     Exit status: 0 success, 1 the flow failed, 2 it could not be started, 130 it was cancelled.
     """
@@ -116,11 +120,17 @@ def run_command(
     from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
+    from flownb.storage.variables import flow_told, parameters_told
 
     # what each run needs, while other things are looked at
     threading.Thread(target=import_nbformat, name="flownb-import").start()
-    storage, flow = open_flow(reference)
-    given = given_values(flow, assignments, file)
+    outputs = [name.strip() for name in (out or "").split(",") if name.strip()]
+    if reference is None:
+        storage, flow = flow_told()
+        given: dict[str, Any] = {**parameters_told(flow), **given_values(flow, assignments, file)}
+    else:
+        storage, flow = open_flow(reference, outputs)
+        given = given_values(flow, assignments, file)
     for note in storage.notes(flow):
         say(f"flownb: ⚠ {visible(note)}")
     project = project_of(flow)

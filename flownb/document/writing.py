@@ -48,6 +48,8 @@ def to_dict(flow: Flow) -> Json:
         notebook["metadata"]["flownb"] = {**_about(flow), "whole": True}
         if kernel(notebook) != flow.kernel:
             notebook["metadata"]["kernelspec"] = _kernelspec(flow)
+        if flow.steps and flow.steps[-1].outputs:
+            notebook["metadata"]["flownb"]["outputs"] = list(flow.outputs)
         return {**notebook, "cells": [_without_outputs(cell) for cell in notebook["cells"]]}
     cells = _cells(flow)
     metadata = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from flownb.document import from_dict
 from flownb.errors import StorageError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 from flownb.storage.directory import DirectoryStorage
@@ -66,6 +67,20 @@ def sample(name: str = "sales", factor: int = 2) -> Flow:
         ),
         requirements=Requirements(python="3.11.7", distributions={"numpy": "2.4.6"}),
     )
+
+
+def whole(name: str = "report", text: str = "# Sales") -> Flow:
+    """Return a notebook that was taken whole, with text in it; `run(n=3)` gives `{"total": 6}`."""
+    code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
+    cells = [
+        {"cell_type": "markdown", "id": "title", "metadata": {}, "source": text},
+        {**code, "id": "given", "metadata": {"tags": ["parameters"]}, "source": "n = 2  # how many"},
+        {**code, "id": "double", "metadata": {}, "source": "total = n * 2"},
+        {"cell_type": "raw", "id": "raw", "metadata": {}, "source": "as it is"},
+        {**code, "id": "shown", "metadata": {}, "source": "f'total: {total}'"},
+    ]
+    about = {"schema": 2, "name": name, "whole": True, "outputs": ["total"]}
+    return from_dict({"cells": cells, "metadata": {"flownb": about}, "nbformat": 4, "nbformat_minor": 5})
 
 
 def trap(name: str, mark: Path) -> Flow:

@@ -209,7 +209,6 @@ class FlowMagics:
         """Show how the second flow differs from the first, or a flow from the version before it."""
         from flownb.storage.compare import compare
         from flownb.ui.comparing import flow_diff
-        from flownb.ui.versions import version_before
 
         if len(words) not in (1, 2):
             raise FlownbError(
@@ -217,7 +216,7 @@ class FlowMagics:
             )
         storage, flow = self._flow(words[0])
         if len(words) == 1:
-            return flow_diff(compare(version_before(storage, flow), flow))
+            return flow_diff(storage.diff(flow.location or flow.name))
         other = f"{flow.name}{words[1]}" if words[1].startswith("@") else words[1]
         return flow_diff(compare(flow, self._flow(other)[1]))
 
