@@ -323,6 +323,57 @@ def test_a_reader_that_stops_reading_ends_the_command_in_peace(project: Path) ->
     assert done.returncode == 141
 
 
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("redirected", "status"),
+    [
+        ("| :", 141),
+        ("2>&1 | :", 141),
+        ("2>&1 >/dev/null | :", 0),
+        (">&-", 0),
+        ("2>&-", 0),
+        (">/dev/full", 141),
+        ("2>/dev/full", 0),
+    ],
+)
+def test_what_prints_a_run_changes_nothing_of_what_it_came_to(
+    demo: Path, redirected: str, status: int
+) -> None:
+    program = f"{sys.executable} -c 'from flownb.cli import main; main()' run {demo.name}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {program} {redirected}"],
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        cwd=demo.parent,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (status, False)
+    (run,) = RecordStore(Project(demo.parent)).list()
+    assert (run.state, run.error, run.callback_errors) == (State.SUCCESS, None, [])
+    assert [step.state for step in run.steps] == ["Success", "Success"]
+
+
+@pytest.mark.kernel
+def test_why_a_run_failed_is_told_though_nobody_reads_its_outputs(project: Path) -> None:
+    notebook(project / "bad.ipynb", "%%flow bad.a --out a\na = 1", "%%flow bad.b\n1 / 0")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "from flownb.cli import main; main()", "run", "bad.ipynb"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 1
+    assert b"ZeroDivisionError: division by zero" in done.stderr
+
+
 # -- completion in the shell
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -443,6 +445,23 @@ def test_a_terminal_shows_the_last_state_of_each_step(monkeypatch: pytest.Monkey
     last = stream.getvalue().rsplit("load", 1)[1]
     for word in ("Success", "1.20 s", "report", "Failed", "0.10 s", "1.40 s"):
         assert word in last
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_or_a_reader_that_goes_away_is_no_matter_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    reading, writing = pty.openpty() if terminal else os.pipe()
+    with open(writing, "w") as stream:  # a descriptor
+        with progress_for(notebook=False, stream=stream) as on_change:
+            os.close(reading)
+            through_a_run(on_change)
+        with pytest.raises(OSError, match=r"Broken pipe|Input/output"):
+            print("more", file=stream, flush=True)
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # what is left is written when it is closed
+        os.dup2(nowhere, writing)
+        os.close(nowhere)
 
 
 def test_a_notebook_gets_one_display_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,7 @@ class Supervisor:
         self._reserve = Reserve(record.reserve)
         self._on_change: Callable[[Run], object] | None = None
         self._told: tuple[int, float] = (-1, 0.0)  # revision and time when the run was last shown
+        self._watcher_failed = False
         self._deadline: float | None = None
         self._began = 0.0
 
@@ -161,7 +162,7 @@ class Supervisor:
         """Do the run, to its end and through `on_exit`, and return it.
 
         `on_change` is called in this thread, at most ten times a second while something changes, and at
-        the end.
+        the end. It changes nothing of what the run comes to: its first failure is recorded as a callback's.
         """
         self._on_change = on_change
         if self._differing.told:
@@ -177,7 +178,7 @@ class Supervisor:
                 _uninterrupted(lambda: self._finish(outcome))
             finally:
                 self._call(self._settings.on_exit, "on_exit")
-        self._tell(always=True)
+            self._tell(always=True)
         return self.run.refresh()
 
     # how it goes
@@ -326,7 +327,10 @@ class Supervisor:
         shown, when = self._told
         if always or (revision != shown and now - when >= _POLL) or now - when >= _TOLD_EVERY:
             self._told = (revision, now)
-            self._on_change(self.run)
+            failures = run_all([self._on_change], self.run)
+            if failures and not self._watcher_failed:
+                self._watcher_failed = True  # once: it may fail ten times a second
+                self._record(failures, "on_change")
 
     def _call(self, callbacks: Iterable[Callback], when: str) -> list[CallbackFailure]:
         """Call each; those that fail are recorded, and the next still runs."""
@@ -339,11 +343,14 @@ class Supervisor:
                     raise
                 failures.append(CallbackFailure(name_of(callback), "interrupted", ""))
         if failures:
-            told = [{"when": when, **self._books.redacted(asdict(failure))} for failure in failures]
-            self._books.change(callback_errors=[*self._books.record.callback_errors, *told])
-            for each in told:
-                self._books.log.note(f"{when}: {each['name']} failed: {each['error']}")
+            self._record(failures, when)
         return failures
+
+    def _record(self, failures: Iterable[CallbackFailure], when: str) -> None:
+        told = [{"when": when, **self._books.redacted(asdict(failure))} for failure in failures]
+        self._books.change(callback_errors=[*self._books.record.callback_errors, *told])
+        for each in told:
+            self._books.log.note(f"{when}: {each['name']} failed: {each['error']}")
 
     # how it ends
 
