@@ -159,7 +159,8 @@ def test_record_notebook_and_log_tell_the_limit_that_was_set_also_after_a_retry(
     environment = LocalEnvironment(timeout=1.5, retries=1, backoff=0.01)
     run = environment.execute(memory(project, flow("slow", source)), "slow")
     assert (run.state, run.record.attempt) == (State.FAILED, 2)
-    assert str(run.error) == "TimeOut: the run took longer than its limit of 1.5 s"
+    assert str(run.error).startswith("TimeOut: the run took longer than its limit of 1.5 s: ")
+    assert ", step s1 1." in str(run.error) or ": step s1 1." in str(run.error)
     assert (run.seconds or 0) < 10
     (cell,) = (cell for cell in executed(run).cells if cell.source == source)
     assert cell.outputs[-1].evalue == "the run took longer than its limit of 1.5 s"

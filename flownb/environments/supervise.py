@@ -26,6 +26,7 @@ from flownb.environments.recording import Books, Recorder, run_error
 from flownb.environments.runlog import RunLog
 from flownb.environments.secrecy import Secrecy
 from flownb.environments.signals import stopped_by_signals
+from flownb.environments.times import Times
 from flownb.errors import FlownbError, RecordError
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.journal import Journal
@@ -196,6 +197,7 @@ class Supervisor:
             self._books.journal.state(State.RUNNING)
             self._tell(always=True)  # a quick run is over before it would be due
             self._began = time.monotonic()
+            self._books.times = Times()
             if self._settings.timeout is not None:
                 self._deadline = self._began + self._settings.timeout
             return self._attempts()
@@ -272,8 +274,18 @@ class Supervisor:
         if ending.how == "died":
             return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where, first))
         if ending.how == "timed out":
-            return Outcome(State.FAILED, run_error("TimeOut", ending.reason, step, where, first))
+            told = f"{ending.reason}{self._where_it_went()}" if ending.limit == "run" else ending.reason
+            return Outcome(State.FAILED, run_error("TimeOut", told, step, where, first))
         return Outcome(State.CANCELLED, run_error("Cancelled", ending.reason, step, where, first))
+
+    def _where_it_went(self) -> str:
+        """Say what took more than a tenth of the run's limit."""
+        assert self._settings.timeout is not None
+        steps = {f"step {step.name}": step.seconds or 0.0 for step in self._books.record.steps}
+        spent = {**self._books.times.seconds, **steps}
+        tenth = self._settings.timeout / 10
+        most = [f"{what} {seconds:.2g} s" for what, seconds in spent.items() if seconds > tenth]
+        return f": {', '.join(most)}" if most else ""
 
     def _settles(self, index: int | None) -> bool:
         return index is not None and settles(self._books.notebook["cells"][index])
@@ -301,6 +313,7 @@ class Supervisor:
                 self._books.put_step(StepRecord(step.name, step.position))
         for index in sorted(before.touched):  # else the journal would still tell of the attempt before
             self._books.journal.cell(index, self._plan.notebook.cells[index])
+        self._books.times.begin_again()
         self._books.change(attempt=attempt)
         self._books.log.note(f"attempt {attempt}: started")
 
@@ -365,6 +378,7 @@ class Supervisor:
             state=outcome.state,
             error=outcome.error,
             ended=datetime.now(UTC),
+            times=self._books.times.seconds if self._began else {},
             metrics={**self._books.record.metrics, **measured},
         )
         for write in (self._journal_end, self._log_end, self._books.save_notebook):
@@ -384,6 +398,7 @@ class Supervisor:
             state=record.state,
             error=record.error,
             ended=record.ended,
+            times=record.times,
             metrics=record.metrics,
             steps=[step for step, known in zip(steps, record.steps, strict=True) if step is not known],
         )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NOT_TRUSTED = "not trusted"  #: said of an output that is shown, but not read back yet
 _TRACEBACK_LIMIT = 20_000
+_LEAST_SECONDS = 0.1  #: what took less time beside the steps has no row
 _VERSION = 10  #: characters of a version: so many are enough to ask for it
 
 
@@ -65,7 +66,12 @@ def run_text(run: RunRecord, outputs: Sequence[OutputRecord]) -> str:
             (step.name, state_text(step.state), seconds_text(step.seconds), _memory(step))
             for step in run.steps
         ]
-        parts.append(text_table(("step", "state", "time", "memory"), rows))
+        before, after = _beside_steps(run)
+        beside = [
+            [(f"({what})", "", seconds_text(seconds), "") for what, seconds in each]
+            for each in (before, after)
+        ]
+        parts.append(text_table(("step", "state", "time", "memory"), [*beside[0], *rows, *beside[1]]))
     if outputs:
         parts.append(outputs_text(outputs))
     parts += [shorten(f"callback {callback_error_text(error)}", 400) for error in run.callback_errors]
@@ -215,7 +221,20 @@ def _steps_html(run: RunRecord) -> str:
         )
         for step in run.steps
     ]
-    return html_table(("step", "state", "time", "CPU", "memory"), rows)
+    before, after = _beside_steps(run)
+    beside = [
+        [(muted(escape(what)), "", muted(escape(seconds_text(seconds))), "", "") for what, seconds in each]
+        for each in (before, after)
+    ]
+    return html_table(("step", "state", "time", "CPU", "memory"), [*beside[0], *rows, *beside[1]])
+
+
+def _beside_steps(run: RunRecord) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Return what took time beside the steps, before the first and later, where it is worth a line."""
+    least = max(_LEAST_SECONDS, (run.seconds or 0.0) / 50)
+    told = [(what, seconds) for what, seconds in run.times.items() if seconds >= least]
+    later = ("outputs", "end")
+    return [each for each in told if each[0] not in later], [each for each in told if each[0] in later]
 
 
 def _error_html(error: RunError) -> str:

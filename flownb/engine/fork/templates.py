@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import threading
@@ -11,10 +12,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from flownb.engine.fork.stale import fingerprint, is_stale
-from flownb.engine.fork.template import Template, TemplateFailed
+from flownb.engine.fork.template import LOOK, Template, TemplateFailed, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flownb.engine.fork.interpreter import Launch
     from flownb.engine.fork.process import Process
@@ -45,18 +46,19 @@ class Templates:
         modules: tuple[str, ...] = (),
         *,
         limit: float = 60.0,
+        waiting: Waiting = Waiting(),  # noqa: B008  # frozen
         meanwhile: Callable[[], object] = lambda: None,
     ) -> Process:
         """Return a fresh process of that interpreter, with those of the modules imported that it can have.
 
         A template that is dead is replaced, also where it was killed at its start, and one that is stale.
         `meanwhile` is called while the template is asked, and again where another one has to be. Raises
-        `TemplateFailed` where none can be made within `limit` seconds.
+        `TemplateFailed` where none can be made within `limit` seconds, and what `waiting` does.
         """
         for last in (False, True):
             template = None
             try:
-                template = self._last = self.template(launch, modules, limit=limit)
+                template = self._last = self.template(launch, modules, limit=limit, waiting=waiting)
                 return template.child(meanwhile)
             except TemplateFailed as failed:  # it was killed, or does not answer; nothing has run yet
                 if template is not None:
@@ -66,23 +68,35 @@ class Templates:
                     raise
         raise AssertionError
 
-    def template(self, launch: Launch, modules: tuple[str, ...] = (), *, limit: float = 60.0) -> Template:
+    def template(
+        self,
+        launch: Launch,
+        modules: tuple[str, ...] = (),
+        *,
+        limit: float = 60.0,
+        waiting: Waiting = Waiting(),  # noqa: B008  # frozen
+    ) -> Template:
         """Return the template that such processes are forked from. Raises `TemplateFailed`."""
         if modules:
             try:
-                return self._branches.get(launch, modules, lambda: self._branch(launch, modules, limit))
+                made = self._branches.get(
+                    launch, modules, lambda: self._branch(launch, modules, limit, waiting), waiting
+                )
             except TemplateFailed:
                 pass  # without it the flow imports by itself: slower, and no other way different
-        return self._base(launch, limit)
+            else:
+                return made
+        return self._base(launch, limit, waiting)
 
-    def _base(self, launch: Launch, limit: float) -> Template:
-        return self._bases.get(launch, (), lambda: Template.start(launch, limit))
+    def _base(self, launch: Launch, limit: float, waiting: Waiting) -> Template:
+        return self._bases.get(launch, (), lambda: Template.start(launch, limit, waiting), waiting)
 
-    def _branch(self, launch: Launch, modules: tuple[str, ...], limit: float) -> Template:
+    def _branch(self, launch: Launch, modules: tuple[str, ...], limit: float, waiting: Waiting) -> Template:
         for last in (False, True):
-            base = self._base(launch, limit)
+            base = self._base(launch, limit, waiting)
+            waiting.importing()
             try:
-                return base.branch(modules, limit)
+                return base.branch(modules, limit, waiting)
             except TemplateFailed:
                 if last or base.alive:
                     raise
@@ -109,15 +123,17 @@ class Shelf:
         self._making: dict[Key, threading.Lock] = {}
         self._failed: dict[Key, tuple[float, TemplateFailed]] = {}
 
-    def get(self, launch: Launch, modules: tuple[str, ...], make: Callable[[], Template]) -> Template:
+    def get(
+        self, launch: Launch, modules: tuple[str, ...], make: Callable[[], Template], waiting: Waiting
+    ) -> Template:
         """Return the template for those, made now where there is none, or a stale one.
 
-        Raises `TemplateFailed`.
+        Raises `TemplateFailed`, and what `waiting` does while another thread makes it.
         """
         key = launch, modules
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
-        with making:
+        with _turn(making, waiting):
             found = self._found(key)
             if found is not None:
                 return found
@@ -170,6 +186,16 @@ class Shelf:
         kept, self._kept = self._kept, OrderedDict()
         for template, _ in kept.values():
             end(template)
+
+
+@contextlib.contextmanager
+def _turn(making: threading.Lock, waiting: Waiting) -> Iterator[None]:
+    while not making.acquire(timeout=LOOK):
+        waiting.check()
+    try:
+        yield
+    finally:
+        making.release()
 
 
 def templates() -> Templates:

@@ -164,8 +164,10 @@ class Template:
             wire.send_control(self._control, ready)
             while True:
                 self._once()
-        except (EOFError, OSError):
-            os._exit(0)  # the owner does not want it any more
+        except (EOFError, OSError):  # the owner does not want it any more
+            for branch in self._branches.values():
+                os.kill(branch.pid, signal.SIGKILL)
+            os._exit(0)
         finally:
             os._exit(1)
 
@@ -177,13 +179,15 @@ class Template:
         )
         for descriptor in watched:
             poll.register(descriptor, select.POLLIN)
+        for branch in self._branches.values():
+            poll.register(branch.control, 0)  # tells when nobody waits for it any more
         ready = poll.poll(self._until_something())
         if not ready:
             self._do_something()
         for descriptor, _ in ready:
             if descriptor == self._owner:
-                os._exit(0)
-            elif descriptor == self._control.fileno():
+                raise EOFError
+            if descriptor == self._control.fileno():
                 self._obey(*wire.recv_control(self._control))
             elif descriptor in self._guardians:
                 self._bury(descriptor)
@@ -191,6 +195,9 @@ class Template:
                 self._hear(self._branches.pop(descriptor))
             elif descriptor in self._exercises.watched:
                 self._exercises.heard(descriptor)
+            else:
+                for branch in [each for each in self._branches.values() if each.control == descriptor]:
+                    self._end(branch)
 
     def _until_something(self) -> int | None:
         """Return the milliseconds until there is something to do that nobody has asked for; None: nothing."""
@@ -416,6 +423,14 @@ class Template:
         news.close()
         self._control = socket.socket(fileno=control)
         self.serve(began, loaded, {**refused, **others})
+
+    def _end(self, branch: Branch) -> None:
+        """End a branch in the making; what its imports have started is swept away when it is buried."""
+        del self._branches[branch.news.fileno()]
+        branch.news.close()
+        os.close(branch.control)
+        os.kill(branch.pid, signal.SIGKILL)
+        self._guardians[os.pidfd_open(branch.pid)] = branch.pid  # to be buried
 
     def _hear(self, branch: Branch) -> None:
         """Hear what has become of a branch: good, or to be tried again without what has spoiled it."""
