@@ -374,6 +374,32 @@ def test_why_a_run_failed_is_told_though_nobody_reads_its_outputs(project: Path)
     assert b"ZeroDivisionError: division by zero" in done.stderr
 
 
+@pytest.mark.kernel
+def test_runs_of_two_notebooks_flows_of_one_name_are_kept_apart(demo: Path) -> None:
+    inner = demo.parent / "more"
+    inner.mkdir()
+    other = notebook(inner / "demo.ipynb", "%%flow demo --out total\ntotal = 7")
+    assert call("run", demo.name, "-q").exit_code == 0
+    assert "never ran" in call("list", other).output
+    assert call("run", other, "-q").exit_code == 0
+    new, old = RecordStore(Project(demo.parent)).list()
+    assert (new.source, old.source) == ("more/demo.ipynb", "demo.ipynb")
+    for words, runs in (
+        (["--source", "demo.ipynb"], [old]),
+        (["--source", inner / "demo.ipynb"], [new]),
+        (["--flow", "more/demo.ipynb#demo"], [new]),
+        (["--flow", "demo"], [new, old]),
+        (["--source", "other.ipynb"], []),
+    ):
+        listed = json.loads(call("runs", "--json", *words).stdout)
+        assert [run["id"] for run in listed] == [run.id for run in runs]
+    shown = call("runs").output
+    assert "more/demo.ipynb" in shown
+    for path, run in ((demo, old), (other, new)):
+        (flow,) = json.loads(call("list", path, "--json").output)["flows"]
+        assert flow["last_run"]["id"] == run.id
+
+
 # -- completion in the shell
 
 

@@ -9,6 +9,10 @@ import pytest
 from shell import Shell, ipython
 
 from flownb.capture.record import from_record
+from flownb.runs.project import Project
+from flownb.runs.record import RunRecord
+from flownb.runs.states import State
+from flownb.runs.store import RecordStore
 from flownb.ui.store import LiveStorage
 
 if TYPE_CHECKING:
@@ -352,3 +356,20 @@ def test_the_storage_of_a_notebook_that_was_never_saved_is_no_place(notebook: Sh
     assert storage.serialize() == {}
     assert "a" in storage
     assert storage.get_flow("a").run() == {"result": 2}
+
+
+def test_runs_of_another_notebooks_flow_of_that_name_are_not_this_ones(
+    notebook: Shell, project: Path
+) -> None:
+    notebook.ok("%%flow demo\n1 + 1")
+    store = RecordStore(Project.of(project))
+    for run_id, source in (("theirs", "other.ipynb"), ("git", ".")):
+        folder = store.project.run_folder(run_id)
+        store.create(RunRecord(run_id, "demo", folder, State.SUCCESS, source=source))
+    assert "never ran" in notebook.ok("%flow").text
+    assert [run.id for run in notebook.ok("%flow runs demo").result] == []
+    assert [run.id for run in notebook.ok("%flow runs").result] == ["git", "theirs"]
+    assert [run.id for run in notebook.ok("%flow runs other.ipynb#demo").result] == ["theirs"]
+    store.create(RunRecord("ours", "demo", store.project.run_folder("ours"), State.SUCCESS))
+    assert [run.id for run in notebook.ok("%flow runs demo").result] == ["ours"]
+    assert "never ran" not in notebook.ok("%flow").text

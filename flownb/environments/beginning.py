@@ -84,6 +84,7 @@ def prepare(
     request = Request(
         plan=plan,
         storage=storage.serialize(),
+        source=project.source(storage.place),
         location=flow.location or flow.name,
         environment=environment.describe(),
         labels=environment.labels,

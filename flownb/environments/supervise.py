@@ -74,6 +74,7 @@ class Request:
 
     plan: Plan
     storage: dict[str, Any] | None
+    source: str
     location: str
     environment: dict[str, Any]
     labels: tuple[str, ...]
@@ -107,6 +108,7 @@ class Supervisor:
             flow=request.plan.flow.name,
             folder=project.run_folder(run_id),
             storage=request.storage,
+            source=request.source,
             location=request.location,
             version=request.plan.flow.version,
             digest=request.plan.flow.digest,

@@ -172,6 +172,7 @@ class RunRecord:
     folder: Path  #: absolute here; the store keeps it relative to the project
     state: State = State.PENDING
     storage: dict[str, Any] | None = None  #: `Storage.serialize()`
+    source: str = ""  #: the store as `Project.source` names it: "analysis.ipynb", "." for a repository
     location: str = ""
     version: str = ""
     digest: str = ""

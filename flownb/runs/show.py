@@ -87,6 +87,7 @@ def runs_html(runs: Sequence[RunRecord]) -> str:
         (
             nowrap(code(run.id)),
             escape(run.flow),
+            escape(run.source),
             code(_version(run)) if _version(run) else "",
             state_html(run.state),
             nowrap(escape(_started(run))),
@@ -105,6 +106,7 @@ def runs_text(runs: Sequence[RunRecord]) -> str:
         (
             run.id,
             run.flow,
+            run.source,
             _version(run),
             state_text(run.state),
             _started(run),
@@ -166,7 +168,7 @@ def callback_error_text(error: Any) -> str:
     return f"{error.get('name', 'callback')}: {error.get('error') or error.get('message', '')}"
 
 
-_RUNS = ("run", "flow", "version", "state", "started", "time", "parameters", "error")
+_RUNS = ("run", "flow", "source", "version", "state", "started", "time", "parameters", "error")
 
 
 def _version(run: RunRecord) -> str:

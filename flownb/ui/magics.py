@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flownb.errors import CaptureError, FlownbError, FlowNotFound, RunFailed
@@ -265,12 +265,19 @@ class FlowMagics:
         print(visible(str(told)) if told else f"up to date: {place_text(storage)}")  # noqa: T201
 
     def runs(self, words: list[str]) -> Runs:
-        """Return the recorded runs, of one flow or of all, newest first."""
+        """Return the recorded runs, newest first: of a flow here, of STORE#NAME, or all."""
         from flownb.runs import Runs
+        from flownb.storage import open_storage
 
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
-        return Runs.load(self.project, flow=words[0] if words else None)
+        if not words:
+            return Runs.load(self.project)
+        store, mark, name = words[0].rpartition("#")
+        here = LiveStorage(self.live)
+        places = [open_storage(store).place] if mark else self._places if name in here.flows else None
+        sources = None if places is None else list(map(self.project.source, places))
+        return Runs.load(self.project, flow=name, sources=sources)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -391,11 +398,21 @@ class FlowMagics:
 
         return Run.load(self.project, text)
 
+    @property
+    def _places(self) -> list[str]:
+        """Where the flows of this notebook are: in it, and where its captures are kept."""
+        places = [LiveStorage(self.live).place]
+        with suppress(FlownbError):  # it cannot be opened: then nothing of it has run here
+            kept = self.live.keeping.storage
+            places += [kept.place] if kept is not None else []
+        return places
+
     def _last_runs(self, flows: list[Flow]) -> dict[str, Any]:
         if not self.project.records.exists():
             return {}
         store = self._store
-        found = {flow.name: store.list(flow=flow.name, limit=1) for flow in flows}
+        sources = list(map(self.project.source, self._places))
+        found = {flow.name: store.list(flow=flow.name, limit=1, sources=sources) for flow in flows}
         return {name: records[0] for name, records in found.items() if records}
 
 
