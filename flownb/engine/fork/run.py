@@ -101,7 +101,7 @@ def _process_for(
 ) -> Process:
     from flownb.engine.fork.template import TemplateFailed, Waiting
     from flownb.engine.fork.templates import templates
-    from flownb.engine.fork.wanted import wanted
+    from flownb.engine.fork.wanted import names_in, wanted
 
     launch = launch_for(kernel_name, session.env)
     check_folder(session.cwd)
@@ -116,8 +116,11 @@ def _process_for(
     try:
         modules = costly(wanted(nb, session.cwd, launch.python[0]))
         waiting = Waiting(session.check, lambda: session.observer.importing(modules))
+        names = names_in(session.cwd) if modules else frozenset()
         limit = session.start_timeout
-        return templates().child(launch, modules, limit=limit, waiting=waiting, meanwhile=meanwhile)
+        return templates().child(
+            launch, modules, names=names, limit=limit, waiting=waiting, meanwhile=meanwhile
+        )
     except TemplateFailed as error:
         why, _, more = str(error).partition("\n")
         hint = " (`flownb doctor` tells more)" if more else ""

@@ -106,8 +106,14 @@ class Template:
                 raise
             return cls(socket.socket(fileno=ours.detach()), about, process)
 
-    def branch(self, modules: Sequence[str], limit: float, waiting: Waiting = Waiting()) -> Template:
-        """Fork a template that has these modules imported.
+    def branch(
+        self,
+        modules: Sequence[str],
+        limit: float,
+        waiting: Waiting = Waiting(),
+        avoid: Sequence[str] = (),
+    ) -> Template:
+        """Fork a template that has these modules imported, less those that look for a name in `avoid`.
 
         Raises `TemplateFailed`, and what `waiting` does; this one may be used all the same, unless it is
         gone. Where nobody waits any more, it ends what it has forked.
@@ -116,7 +122,9 @@ class Template:
             ours, theirs = pair()
         try:
             with self._turn:
-                send_control(self._control, {"branch": list(modules)}, [theirs.fileno()])
+                send_control(
+                    self._control, {"branch": list(modules), "avoid": list(avoid)}, [theirs.fileno()]
+                )
         except OSError as error:
             ours.close()
             raise TemplateFailed("the template is gone") from error

@@ -11,8 +11,10 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from flownb.engine.fork.inside.looks import in_folder
 from flownb.engine.fork.stale import fingerprint, is_stale
 from flownb.engine.fork.template import LOOK, Template, TemplateFailed, Waiting
+from flownb.engine.fork.wanted import COMPANIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from flownb.engine.fork.process import Process
     from flownb.engine.fork.stale import Fingerprint
 
-    Key = tuple[Launch, tuple[str, ...]]
+    Key = tuple[Launch, tuple[str, ...], tuple[str, ...]]
 
 _MOST = 4  #: templates of each kind that live at once; the one that was not used for longest ends
 _TRY_AGAIN = 60.0  #: seconds after which a template that could not be made is tried again
@@ -45,6 +47,7 @@ class Templates:
         launch: Launch,
         modules: tuple[str, ...] = (),
         *,
+        names: frozenset[str] = frozenset(),
         limit: float = 60.0,
         waiting: Waiting = Waiting(),  # noqa: B008  # frozen
         meanwhile: Callable[[], object] = lambda: None,
@@ -58,7 +61,9 @@ class Templates:
         for last in (False, True):
             template = None
             try:
-                template = self._last = self.template(launch, modules, limit=limit, waiting=waiting)
+                template = self._last = self.template(
+                    launch, modules, names=names, limit=limit, waiting=waiting
+                )
                 return template.child(meanwhile)
             except TemplateFailed as failed:  # it was killed, or does not answer; nothing has run yet
                 if template is not None:
@@ -73,30 +78,47 @@ class Templates:
         launch: Launch,
         modules: tuple[str, ...] = (),
         *,
+        names: frozenset[str] = frozenset(),
         limit: float = 60.0,
         waiting: Waiting = Waiting(),  # noqa: B008  # frozen
     ) -> Template:
-        """Return the template that such processes are forked from. Raises `TemplateFailed`."""
+        """Return the template that such processes are forked from. Raises `TemplateFailed`.
+
+        `names` are those that the run's folder has for modules and files: what looks for one of them when it
+        is imported is left out.
+        """
+        made = self._imported(launch, modules, (), limit, waiting)
+        met = {module: names & set(asked) for module, asked in made.about["asked"].items()}
+        if not (avoid := frozenset().union(*met.values())):
+            return made
+        left = {module: in_folder(found) for module, found in met.items() if found}
+        others = {companion for module in left for companion in COMPANIONS.get(module, ())}
+        rest = tuple(module for module in modules if module not in left and module not in others)
+        made = self._imported(launch, rest, tuple(sorted(avoid)), limit, waiting)
+        made.about["refused"].update(left)
+        return made
+
+    def _imported(
+        self, launch: Launch, modules: tuple[str, ...], avoid: tuple[str, ...], limit: float, waiting: Waiting
+    ) -> Template:
         if modules:
+            key = launch, modules, avoid
             try:
-                made = self._branches.get(
-                    launch, modules, lambda: self._branch(launch, modules, limit, waiting), waiting
-                )
+                return self._branches.get(key, lambda: self._branch(key, limit, waiting), waiting)
             except TemplateFailed:
                 pass  # without it the flow imports by itself: slower, and no other way different
-            else:
-                return made
         return self._base(launch, limit, waiting)
 
     def _base(self, launch: Launch, limit: float, waiting: Waiting) -> Template:
-        return self._bases.get(launch, (), lambda: Template.start(launch, limit, waiting), waiting)
+        return self._bases.get((launch, (), ()), lambda: Template.start(launch, limit, waiting), waiting)
 
-    def _branch(self, launch: Launch, modules: tuple[str, ...], limit: float, waiting: Waiting) -> Template:
+    def _branch(self, key: Key, limit: float, waiting: Waiting) -> Template:
+        launch, modules, avoid = key
         for last in (False, True):
             base = self._base(launch, limit, waiting)
             waiting.importing()
             try:
-                return base.branch(modules, limit, waiting)
+                return base.branch(modules, limit, waiting, avoid)
             except TemplateFailed:
                 if last or base.alive:
                     raise
@@ -123,14 +145,11 @@ class Shelf:
         self._making: dict[Key, threading.Lock] = {}
         self._failed: dict[Key, tuple[float, TemplateFailed]] = {}
 
-    def get(
-        self, launch: Launch, modules: tuple[str, ...], make: Callable[[], Template], waiting: Waiting
-    ) -> Template:
+    def get(self, key: Key, make: Callable[[], Template], waiting: Waiting) -> Template:
         """Return the template for those, made now where there is none, or a stale one.
 
         Raises `TemplateFailed`, and what `waiting` does while another thread makes it.
         """
-        key = launch, modules
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         with _turn(making, waiting):
@@ -145,7 +164,7 @@ class Shelf:
                 raise
             self._failed.pop(key, None)
             # looked at now, not before: the first kernel of a home folder makes IPython's profile there
-            self._keep(key, made, fingerprint(launch, modules))
+            self._keep(key, made, fingerprint(*key[:2]))
             return made
 
     def _found(self, key: Key) -> Template | None:
