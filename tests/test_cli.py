@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 from click.testing import CliRunner, Result
+from engine_notebooks import watched
 from polling import poll
 
 from flownb._version import __version__
@@ -372,6 +373,18 @@ def test_why_a_run_failed_is_told_though_nobody_reads_its_outputs(project: Path)
         os.close(writing)
     assert done.returncode == 1
     assert b"ZeroDivisionError: division by zero" in done.stderr
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("engine", ["flownb", "nbclient"])
+def test_a_run_that_a_cell_starts_as_a_command_shows_a_line_a_step(demo: Path, engine: str) -> None:
+    program = f"!{sys.executable} -c 'from flownb.cli import main; main()' run {demo.name}"
+    ending, watch = watched(program, cwd=demo.parent, engine=engine, env={"PYTHONPATH": str(ROOT)})
+    assert ending.how == "success"
+    text = watch.text(0)
+    assert [line.split(":")[0] for line in text.splitlines()[:4]] == ["demo", "  load", "  report", "demo"]
+    assert text.count("load") == 1
+    assert "\x1b" not in text
 
 
 @pytest.mark.kernel

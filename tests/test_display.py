@@ -4,6 +4,7 @@ import io
 import os
 import pty
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -445,6 +446,25 @@ def test_a_terminal_shows_the_last_state_of_each_step(monkeypatch: pytest.Monkey
     last = stream.getvalue().rsplit("load", 1)[1]
     for word in ("Success", "1.20 s", "report", "Failed", "0.10 s", "1.40 s"):
         assert word in last
+
+
+@pytest.mark.parametrize("variables", [{"PAGER": "cat", "GIT_PAGER": "cat"}, {"TERM": "dumb"}])
+def test_where_nothing_can_be_written_over_each_step_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-color")
+    monkeypatch.delenv("PAGER", raising=False)
+    for name, value in variables.items():  # of a command in a notebook's cell; of an editor's terminal
+        monkeypatch.setenv(name, value)
+    reading, writing = pty.openpty()
+    with open(writing, "w") as stream, progress_for(notebook=False, stream=stream) as on_change:
+        through_a_run(on_change)
+    shown = b""
+    with suppress(OSError), os.fdopen(reading, "rb", buffering=0) as terminal:  # nobody writes any more
+        while piece := terminal.read(10_000):
+            shown += piece
+    lines = shown.decode().splitlines()
+    assert lines[1:] == ["  load: ✓ Success 1.20 s", "  report: ✗ Failed 0.10 s", "co2: ✗ Failed 1.40 s"]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -38,6 +38,10 @@ _ELSEWHERE = {
 }  #: commands of a terminal that are none of `%flow`: how they are written there
 
 
+class _Stopped(RunFailed):
+    """The run was stopped, and the cell with it."""
+
+
 class FlowMagics:
     """The subcommands of `%flow`, over one live notebook."""
 
@@ -149,6 +153,8 @@ class FlowMagics:
             )
         if run.error is not None and run.error.of_parameters:
             run.raise_for_state()
+        if run.state == "Cancelled":
+            self._stop_here(run)
         if run.state != "Success":
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
             try:
@@ -158,6 +164,21 @@ class FlowMagics:
                     f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed"
                 ) from None
         return run
+
+    def _stop_here(self, run: Run) -> NoReturn:
+        """Show a run that somebody has stopped, and end the cell, so that those behind it do not run.
+
+        To stop a run is no error, so IPython shows none.
+        """
+        shell = self.live.shell
+        shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
+        before = shell.custom_exceptions, shell.CustomTB
+
+        def show_nothing(*_: object, **__: object) -> None:
+            shell.custom_exceptions, shell.CustomTB = before
+
+        shell.set_custom_exc((_Stopped,), show_nothing)
+        raise _Stopped(f"run {run.id} was cancelled; `%flow last` gives it")
 
     def _tell(self, notes: Sequence[str]) -> None:
         """Show what makes a flow stale, where something does."""
@@ -302,6 +323,10 @@ class FlowMagics:
             raise FlowNotFound(
                 f"no {words[0]} was captured here; there are {', '.join(self.live.names) or 'none'}"
             )
+        told = f"Forgot {words[0]}, as this kernel captured it."
+        if name in LiveStorage(self.live).flows and name not in self.live.names:
+            told += f" The saved notebook still has {name}: it goes with its cell's output."
+        print(visible(told))  # noqa: T201  # to say it is what it is for
 
     def help(self, words: list[str]) -> None:
         """Print how the magics are used."""

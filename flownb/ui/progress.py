@@ -11,6 +11,7 @@ as its reader went away, gets no more; nobody hears of it.
 from __future__ import annotations
 
 import contextvars
+import os
 import sys
 import threading
 import time
@@ -53,11 +54,17 @@ def progress_for(
             yield on_change
     elif out is None:  # this process was started without one
         yield lambda _: None
-    elif out.isatty():
+    elif _can_redraw(out):
         with _in_terminal(_Heedless(out)) as on_change:
             yield on_change
     else:
         yield _Lines(_Heedless(out))
+
+
+def _can_redraw(stream: TextIO) -> bool:
+    """Whether what was written can be written over: a notebook's `!command` has a terminal that cannot."""
+    in_cell = os.environ.get("PAGER") == os.environ.get("GIT_PAGER") == "cat"  # so a kernel says to commands
+    return stream.isatty() and not in_cell and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 class _Heedless:
