@@ -83,11 +83,11 @@ class Carried:
 
     name: str
     how: How
-    source: str
+    source: str = field(repr=False)  # as large as what is carried
     binds: tuple[str, ...] = ()  #: names bound or changed; `(name,)` where empty, of a statement none
     reads: tuple[str, ...] = ()
     reads_first: tuple[str, ...] = ()
-    identity: str = ""  #: empty: the source itself
+    identity: str = field(default="", repr=False)  #: empty: the source itself
     type: str = ""  #: for people: "function", "DataFrame, 12 x 3", "module of pandas 3.0"
     size: int = 0  #: bytes that it takes in the document
     step: str = ""  #: just before this step; empty: before the parameters, and so before all steps
@@ -110,7 +110,7 @@ class Step:
     """One captured cell, without its `%%flow` line and its parameter declarations."""
 
     name: str
-    source: str
+    source: str = field(repr=False)
     outputs: tuple[str, ...] = ()  #: declared with `--out`
     reads: tuple[str, ...] = ()  #: names that may be read before the step binds them, sorted
     binds: tuple[str, ...] = ()  #: names that the step may bind or change in place, sorted
@@ -200,6 +200,20 @@ class Flow:
     def __hash__(self) -> int:
         return hash(self.digest)
 
+    def __repr__(self) -> str:
+        parts = {
+            "parameters": [parameter.name for parameter in self.parameters],
+            "steps": [step.name for step in self.steps],
+            "outputs": self.outputs,
+        }
+        told = "; ".join(f"{what} {_some(names)}" for what, names in parts.items() if names)
+        return f"<Flow {self.name}, version {self.version}: {told or 'empty'}>"
+
+    def _repr_html_(self) -> str:
+        from flownb.ui.display import flow_card
+
+        return flow_card(self).html
+
     def step(self, name: str) -> Step:
         """Return the step of that name; `KeyError` where there is none."""
         for step in self.steps:
@@ -257,3 +271,9 @@ class Flow:
         from flownb.engine.inprocess import run_here
 
         return run_here(self, parameters)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names as a short list, however many and however long they are."""
+    shown = ", ".join(name if len(name) <= 24 else name[:21] + "..." for name in names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"

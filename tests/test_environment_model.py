@@ -12,6 +12,7 @@ import pytest
 
 from flownb.callbacks import collect_metrics
 from flownb.environments import Environment, LocalEnvironment, environment_names, load_environment
+from flownb.environments.fields import LocalOptions
 from flownb.environments.grid import points_of
 from flownb.errors import CallbackError, EnvironmentRefused, ParameterError
 from flownb.parameters import Secret
@@ -77,10 +78,36 @@ def test_a_callback_that_cannot_be_called_is_an_error() -> None:
         LocalEnvironment(on_exit="print")
 
 
-def test_an_environment_is_frozen() -> None:
+def test_an_environment_is_frozen_and_says_how_another_is_made() -> None:
     environment = LocalEnvironment()
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(EnvironmentRefused, match=r"replace\(timeout=\.\.\.\)"):
         environment.timeout = 3
+    with pytest.raises(EnvironmentRefused, match="`timeout` stays"):
+        del environment.timeout
+
+
+def test_replace_makes_another_environment_and_validates() -> None:
+    environment = LocalEnvironment(timeout=60, labels=["a"])
+    assert environment.replace(timeout=timedelta(minutes=2)) == LocalEnvironment(timeout=120, labels=["a"])
+    assert environment.timeout == 60
+    with pytest.raises(EnvironmentRefused, match="`timeout` is a number of seconds"):
+        environment.replace(timeout="soon")
+    with pytest.raises(EnvironmentRefused, match="`memory` is limited by the engine"):
+        LocalEnvironment(memory="1 GB").replace(engine="nbclient")
+
+
+def test_an_environment_shows_what_is_set_and_offers_what_is_its_own() -> None:
+    environment = LocalEnvironment(timeout=60, on_exit=[collect_metrics("metrics.csv")])
+    assert repr(environment) == "LocalEnvironment(on_exit=[collect_metrics(metrics.csv)], timeout=60.0)"
+    assert repr(LocalEnvironment()) == "LocalEnvironment()"
+    assert len(repr(LocalEnvironment(env={f"V{n}": "x" * 1000 for n in range(100)}))) < 300
+    offered = {name for name in dir(environment) if not name.startswith("_")}
+    assert {"timeout", "execute", "serialize", "replace"} <= offered
+    assert not {name for name in offered if name.startswith("model_")} | (offered & {"copy", "json", "dict"})
+
+
+def test_type_checkers_are_told_of_every_option() -> None:
+    assert set(LocalOptions.__annotations__) == set(LocalEnvironment.model_fields)
 
 
 def test_each_field_says_what_it_is() -> None:

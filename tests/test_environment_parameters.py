@@ -114,7 +114,7 @@ def call(*words: object) -> Result:
 
 
 def last() -> Run:
-    return Run.load(Path.cwd())
+    return Run.load(project=Path.cwd())
 
 
 @pytest.mark.kernel
@@ -125,7 +125,7 @@ def test_texts_become_what_the_notebook_declares(job: Path) -> None:
         run = environment.execute(storage, "job", texts, text=True).raise_for_state()
         assert run.parameters == recorded
         assert all(part in run.outputs["result"] for part in shown), run.outputs["result"]
-        assert Run.load(job.parent, run.id).parameters == recorded
+        assert Run.load(run.id, job.parent).parameters == recorded
 
 
 @pytest.mark.kernel

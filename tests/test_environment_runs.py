@@ -106,7 +106,7 @@ def test_a_run_is_recorded_with_its_steps_outputs_and_files(project: Path) -> No
     assert notebook.metadata.flownb.run.state == "Success"
     assert notebook.cells[1].metadata.tags == ["injected-parameters"]
     assert notebook.cells[2].metadata.flownb.collected[0]["name"] == "rows"
-    assert Run.load(run._store.project).record == run.record
+    assert Run.load(project=run._store.project).record == run.record
 
 
 def test_a_failing_step_is_told_everywhere_alike(project: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_failed_run_is_tried_again_in_a_new_kernel(project: Path) -> None:
     ]
     assert nbformat.read(run.folder / "attempt-1.ipynb", 4).metadata.flownb.run.state == "Crashed"
     assert statuses(run)[-1] == "completed"
-    assert len(Runs.load(run._store.project)) == 1
+    assert len(Runs.load(project=run._store.project)) == 1
 
 
 def test_secrets_are_in_no_file_of_the_run(project: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_word_in_the_runs_folder_cancels_it(project: Path) -> None:
     def ask(run: Run) -> None:
         if not told.is_set() and "on\n" in run.logs:
             told.set()
-            Run.load(run._store.project, run.id).cancel()
+            Run.load(run.id, run._store.project).cancel()
 
     run = LocalEnvironment().execute(memory(project, slow), "slow", on_change=ask)
     assert run.state is State.CANCELLED

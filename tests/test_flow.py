@@ -113,3 +113,19 @@ def test_outputs_come_in_the_order_of_the_steps() -> None:
 
 def test_an_error_shows_its_message_where_ipython_would_show_a_traceback() -> None:
     assert FlownbError("what to do")._render_traceback_() == ["FlownbError: what to do"]
+
+
+def test_a_flow_shows_itself_in_a_line_whatever_it_carries() -> None:
+    table = Carried("table", "frozen", "x" * 4_000_000, identity="y" * 4_000_000, size=4_000_000)
+    steps = tuple(Step(f"step-{n}" + "long" * 20, "z" * 100_000) for n in range(50))
+    flow = Flow("sales", (Parameter("region"),), (Step("load", "", outputs=("total",)), *steps), (table,))
+    assert repr(flow).startswith(
+        f"<Flow sales, version {flow.version}: parameters region; steps load, step-0"
+    )
+    for shown in (flow, table, steps[0]):
+        assert len(repr(shown)) < 400
+
+
+def test_a_flow_shows_its_card_in_a_notebook() -> None:
+    flow = Flow("sales", steps=(Step("load", "1"),))
+    assert flow.digest in flow._repr_html_()

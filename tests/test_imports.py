@@ -45,7 +45,7 @@ EXCEPTIONS = {
     # `flownb/__init__.py` hands names on, and belongs to no layer
     "flownb": set(LAYERS),
     # the convenience methods of `Flow` (`Flow.read`, `flow.run`, ...) call what is above, inside functions
-    "flownb.flow": {"graph", "capture", "document", "engine"},
+    "flownb.flow": {"graph", "capture", "document", "engine", "ui"},
 }
 
 #: what takes long to import, and is imported where it is first needed

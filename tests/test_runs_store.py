@@ -206,10 +206,10 @@ def test_an_end_and_what_became_of_the_steps_are_recorded_together_or_not_at_all
 ) -> None:
     made = record(project, steps=[StepRecord("a", 0), StepRecord("b", 1)])
     store.create(made)
-    done, skipped = StepRecord("a", 0, "Success", NOW, NOW, 0.0), StepRecord("b", 1, "Skipped")
+    done, skipped = StepRecord("a", 0, State.SUCCESS, NOW, NOW, 0.0), StepRecord("b", 1, State.SKIPPED)
     assert store.change(made.id, state=State.SUCCESS, steps=[done, skipped])
     assert store.get(made.id).steps == [done, skipped]
-    assert not store.change(made.id, state=State.CRASHED, steps=[StepRecord("a", 0, "Crashed")])
+    assert not store.change(made.id, state=State.CRASHED, steps=[StepRecord("a", 0, State.CRASHED)])
     assert store.get(made.id).steps == [done, skipped]
 
 
@@ -227,7 +227,7 @@ def test_only_a_runs_creation_and_its_end_wait_for_the_disk(
     made = record(project, steps=[StepRecord("a", 0)])
     store.create(made)
     store.change(made.id, state=State.RUNNING)
-    store.set_step(made.id, StepRecord("a", 0, "Running"))
+    store.set_step(made.id, StepRecord("a", 0, State.RUNNING))
     store.add_output(made.id, OutputRecord("x"))
     store.change(made.id, state=State.SUCCESS)
     store.change(made.id, metrics={"a": 1})
@@ -289,7 +289,7 @@ def test_eight_threads_with_stores_of_their_own_race_too(project: Project) -> No
 def test_steps_are_replaced_by_position_and_come_in_order(store: RecordStore, project: Project) -> None:
     made = record(project, steps=[StepRecord("b", 1), StepRecord("a", 0)])
     store.create(made)
-    done = StepRecord("a", 0, State.SUCCESS.value, NOW, NOW, 0.0)
+    done = StepRecord("a", 0, State.SUCCESS, NOW, NOW, 0.0)
     store.set_step(made.id, done)
     assert store.get(made.id).steps == [done, StepRecord("b", 1)]
     assert store.list()[0].steps == [done, StepRecord("b", 1)]
@@ -310,7 +310,7 @@ def _write_records(root: str, number: int) -> None:
         run_id = f"p{number}-{index}"
         made = record(project, run_id, state=State.RUNNING, steps=[StepRecord("a", 0)])
         store.create(made)
-        store.set_step(run_id, StepRecord("a", 0, "Success"))
+        store.set_step(run_id, StepRecord("a", 0, State.SUCCESS))
         store.add_output(run_id, OutputRecord("x"))
         assert store.change(run_id, state=State.SUCCESS)
     store.close()

@@ -44,7 +44,7 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
 
     trust.require_flow(flow)
     values = validate(flow, given)
-    with _main_module() as namespace, contextlib.ExitStack() as stack:
+    with _own_module(flow) as namespace, contextlib.ExitStack() as stack:
         # one loop for all that the flow executes, as in a kernel: tasks go on from one cell to the next
         runner = stack.enter_context(asyncio.Runner()) if _awaits(flow) else None
         return _run(flow, values, _Session(namespace, runner))
@@ -142,37 +142,45 @@ def _carried(flow: Flow, entry: Carried) -> str:
     raise FlownbError(_WANTS_KERNEL.format(what=f"what {flow.name} replays before its steps"))
 
 
-class _Main(ModuleType):
-    """The module that a flow runs in, and the one whose place it has taken."""
-
-    __slots__ = ("before", "over")  # not in its namespace, which is the flow's own
-
-    def __init__(self, before: ModuleType) -> None:
-        super().__init__("__main__")
-        self.before = before
-        self.over = False
-
-
 @contextlib.contextmanager
-def _main_module() -> Iterator[dict[str, Any]]:
-    """Put a fresh module in the place of `__main__` while a flow runs, and yield its namespace.
+def _own_module(flow: Flow) -> Iterator[dict[str, Any]]:
+    """Make a module for one run of a flow, known to Python while it runs, and yield its namespace.
 
     pickle, dataclasses, pydantic and `get_type_hints` look names up in the module that a class says it is
-    of: in a notebook, `__main__`. Runs in several threads may end in any order; the last one to end puts
-    back what was there before them all.
+    of. Each run has its own, and `__main__` stays what it is, so that runs in threads do not meet.
     """
-    main = _Main(sys.modules["__main__"])
-    main.__dict__["__builtins__"] = __builtins__
-    sys.modules["__main__"] = main
+    import cloudpickle
+
+    name = re.sub(r"\W", "_", f"flow_{flow.name}")
+    module, tried = ModuleType(name), 1
+    while sys.modules.setdefault(module.__name__, module) is not module:  # atomic
+        tried += 1
+        module = ModuleType(f"{name}_{tried}")
+    module.__dict__["__builtins__"] = __builtins__
+    cloudpickle.register_pickle_by_value(module)  # other processes have no such module
     try:
-        yield main.__dict__
+        yield module.__dict__
     finally:
-        main.over = True
-        if sys.modules["__main__"] is main:
-            before = main.before
-            while isinstance(before, _Main) and before.over:
-                before = before.before
-            sys.modules["__main__"] = before
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules[module.__name__]
+
+
+class _NameOfMain(ast.NodeTransformer):
+    """Has `__name__` be what it is in a notebook, so that `if __name__ == "__main__":` holds.
+
+    Where `sys.modules` is asked, it stays the name of the module that the flow runs in.
+    """
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's name
+        if node.id == "__name__" and isinstance(node.ctx, ast.Load):
+            return ast.copy_location(ast.Constant("__main__"), node)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:  # ast's name
+        node.value = self.visit(node.value)
+        if not (isinstance(node.slice, ast.Name) and node.slice.id == "__name__"):
+            node.slice = self.visit(node.slice)
+        return node
 
 
 class _Session:
@@ -185,10 +193,10 @@ class _Session:
 
     def execute(self, source: str, filename: str, *, last: bool = False) -> Any:
         """Execute statements; return the value of the last one where it is an expression and is wanted."""
-        tree = ast.parse(source, filename)
+        tree = _NameOfMain().visit(ast.parse(source, filename))
         value: ast.expr | None = None
         if last and tree.body and isinstance(tree.body[-1], ast.Expr):
-            value = tree.body.pop().value  # type: ignore[attr-defined]  # seen to be an expression
+            value = tree.body.pop().value
         self._evaluate(self._compile(tree, filename, "exec"))
         return (
             None if value is None else self._evaluate(self._compile(ast.Expression(value), filename, "eval"))

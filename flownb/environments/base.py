@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from flownb.callbacks import Callback
+    from flownb.environments.grid import Grid
     from flownb.runs import Run, Runs
     from flownb.storage import Storage
 
@@ -114,7 +116,7 @@ class Environment(BaseModel, ABC):
         self,
         storage: Storage,
         location: str,
-        grid: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]],
+        grid: Grid,
         *,
         parallel: int | None = None,
         asked_by: str = "python",
@@ -127,6 +129,11 @@ class Environment(BaseModel, ABC):
         points are validated before the first starts. `on_change` is called in other threads, one call at
         a time. For the rest see `execute`.
         """
+
+    def replace(self, **changes: Any) -> Self:
+        """Return another environment, like this one but for `changes`, which are validated."""
+        mine = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**mine, **changes})
 
     def serialize(self) -> dict[str, Any]:
         """Return what makes this environment again, as JSON; `CallbackError` where that cannot be."""
@@ -166,6 +173,35 @@ class Environment(BaseModel, ABC):
 
         callbacks = {name: deserialize(options[name]) for name in ("on_start", "on_exit") if name in options}
         return cls(**{**options, **callbacks})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise EnvironmentRefused(f"an environment is frozen; `replace({name}=...)` makes another one")
+
+    def __delattr__(self, name: str) -> None:
+        raise EnvironmentRefused(f"an environment is frozen: `{name}` stays what it is")
+
+    def __dir__(self) -> list[str]:
+        # what pydantic brings is not ours to promise
+        return sorted(name for name in super().__dir__() if name.startswith("__") or name not in _PYDANTICS)
+
+    def __repr__(self) -> str:
+        from flownb.callbacks import name_of
+
+        told = []
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value == field.get_default(call_default_factory=True):
+                continue
+            if name in ("on_start", "on_exit"):
+                told.append(f"{name}=[{', '.join(map(name_of, value))}]")
+            else:
+                told.append(f"{name}={reprlib.repr(value)}")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    __str__ = __repr__
+
+
+_PYDANTICS = frozenset(dir(BaseModel))
 
 
 def _told(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:

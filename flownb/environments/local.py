@@ -23,8 +23,11 @@ from flownb.environments.fields import (  # noqa: TC001  # read by pydantic
 from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Unpack
 
+    from flownb.environments.fields import LocalOptions
+    from flownb.environments.grid import Grid
     from flownb.environments.plan import Plan
     from flownb.environments.supervise import Supervisor
     from flownb.flow import Flow
@@ -76,6 +79,10 @@ class LocalEnvironment(Environment):
     backoff: Annotated[
         Seconds, Field(description="Seconds, or a timedelta, before the first retry; doubled for each next.")
     ] = 1.0
+
+    if TYPE_CHECKING:  # what is accepted, where the fields have what is stored
+
+        def __init__(self, **options: Unpack[LocalOptions]) -> None: ...
 
     @model_validator(mode="after")
     def _limits_what_it_says(self) -> Self:
@@ -132,7 +139,7 @@ class LocalEnvironment(Environment):
         self,
         storage: Storage,
         location: str,
-        grid: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]],
+        grid: Grid,
         *,
         parallel: int | None = None,
         asked_by: str = "python",

@@ -400,9 +400,9 @@ class Supervisor:
 def _over(step: StepRecord, run: RunRecord) -> StepRecord:
     """Return how a step stands at the end of its run; the very same where that is recorded already."""
     if step.state == State.RUNNING:
-        return replace(step, state=run.state.value, ended=step.ended or run.ended, error=run.error)
+        return replace(step, state=run.state, ended=step.ended or run.ended, error=run.error)
     if step.state == State.PENDING:
-        return replace(step, state="Skipped")
+        return replace(step, state=State.SKIPPED)
     return step
 
 

@@ -18,6 +18,7 @@ from flownb.runs.zombies import bury
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from os import PathLike
     from pathlib import Path
     from typing import Self
 
@@ -44,14 +45,15 @@ class Run:
         self._outputs: Outputs | None = None
 
     @classmethod
-    def load(cls, project: Project | Path | str, run_id: str = "last") -> Self:
+    def load(cls, run_id: str = "last", project: Project | PathLike[str] | str = ".") -> Self:
         """Return a recorded run by its id, a beginning or end of it that is unique, or `last`.
 
         `project` may be any folder inside the project.
 
-        Raises `RunNotFound`, naming the candidates where there are several.
+        Raises `RunNotFound`, naming the candidates where there are several; also for a folder
+        that is not there.
         """
-        store = RecordStore(Project.of(project))
+        store = RecordStore(Project.at(project))
         return cls(store.get(run_id), store)
 
     @property
@@ -248,7 +250,7 @@ class Run:
         return hash(self.id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).load, (self._store.project, self.id)
+        return type(self).load, (self.id, self._store.project)
 
     def __repr__(self) -> str:
         return f"<Run {visible(self.id)}: {shorten(self.flow, 100)}, {self._record.state}>"

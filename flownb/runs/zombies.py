@@ -77,7 +77,7 @@ def _crashed(record: RunRecord, ended: datetime) -> RunRecord:
 
 def _over(record: RunRecord, state: State, error: RunError | None, ended: datetime) -> RunRecord:
     steps = [
-        replace(step, state=state.value, ended=ended, error=error) if step.state == State.RUNNING else step
+        replace(step, state=state, ended=ended, error=error) if step.state == State.RUNNING else step
         for step in record.steps
     ]
     return replace(record, state=state, error=error, ended=ended, steps=steps)

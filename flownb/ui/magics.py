@@ -257,7 +257,7 @@ class FlowMagics:
 
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
-        return Runs.load(self.project, flow=words[0] if words else None)
+        return Runs.load(words[0] if words else None, project=self.project)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -360,7 +360,7 @@ class FlowMagics:
     def _run(self, text: str) -> Run:
         from flownb.runs import Run
 
-        return Run.load(self.project, text)
+        return Run.load(text, self.project)
 
     def _last_runs(self, flows: list[Flow]) -> dict[str, Any]:
         if not self.project.records.exists():
