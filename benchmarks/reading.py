@@ -26,7 +26,7 @@ def _notebook(path: Path) -> None:
             steps=(Step("load", f"rows = [scale(v) for v in range(n + {index})]", ("rows",)),),
             closure=(
                 Carried("math", "import", "import math"),
-                Carried("scale", "definition", "def scale(v):\n    return math.sqrt(v)", reads=("math",)),
+                Carried("scale", "statement", "def scale(v):\n    return math.sqrt(v)", ("scale",), cell=1),
             ),
         )
         content = with_flow(content, flow)

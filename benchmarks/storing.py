@@ -83,7 +83,7 @@ def flow(name: str, number: int) -> Flow:
         ),
         closure=(
             Carried("math", "import", "import math"),
-            Carried("scale", "definition", "def scale(v):\n    return math.sqrt(v)", reads=("math",)),
+            Carried("scale", "statement", "def scale(v):\n    return math.sqrt(v)", ("scale",), cell=1),
         ),
     )
 

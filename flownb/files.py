@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flownb.errors import FlownbError, RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 _SURROGATES = "backslashreplace"
@@ -56,6 +56,22 @@ def write_atomic(
             raise
     except OSError as refusal:
         raise error(f"{path} cannot be written: {refusal.strerror or refusal}") from refusal
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep all others who call this for the same folder out of it meanwhile."""
+    try:
+        import fcntl
+    except ImportError:  # without locks (Windows) the last one to write wins
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def notebook_bytes(notebook: Mapping[str, Any]) -> bytes:

@@ -232,8 +232,8 @@ class Flow:
     def from_cell(cls, name: str, source: str, namespace: Mapping[str, Any] | None = None) -> Flow:
         """Capture a cell's source as the flow `name`, or as its step where `name` is `FLOW.STEP`.
 
-        What the source reads is carried from `namespace`. It may begin with a `%%flow` line of its own,
-        whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefused`.
+        What the source reads is frozen from `namespace`, or imported. It may begin with a `%%flow` line of
+        its own, whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefused`.
         """
         from flownb.capture.live import capture_source
 

@@ -39,6 +39,11 @@ STATE = [
         "import logging\nlog = logging.getLogger('x')\nlog.setLevel(logging.ERROR)",
         "logging.getLogger('x').level",
     ),
+    (
+        "import codecs\ncodecs.register_error('dots', lambda error: ('...', error.end))",
+        "'a\u00e9'.encode('ascii', 'dots')",
+    ),
+    ("import sys\nsys.path.append('elsewhere')", "'elsewhere' in sys.path"),
     ("import sys\nsys.setrecursionlimit(4321)", "sys.getrecursionlimit()"),
     ("import os\nos.environ['FLOWNB_TEST'] = 'here'", "os.environ['FLOWNB_TEST']"),
     (
@@ -132,6 +137,31 @@ def test_a_cell_that_failed_counts_up_to_its_error(project: Path) -> None:
         )
         shell.ok("%%flow f\nrows")
         assert shell.live.flow("f").run() == {"result": [1, 2, 3]}
+
+
+def test_what_is_frozen_at_once_is_told_in_one_line(project: Path) -> None:
+    from shell import ipython
+
+    with ipython() as shell:
+        shell.ok("rows = [[1]]\npair = (rows[0], rows)\nname = 'x'")
+        told = " ".join(shell.ok("%%flow f --freeze rows,pair,name\nrows, pair, name").text.split())
+        assert told.count("frozen since") == 1
+        assert "`name` (str, 3 B), `rows`, `pair` (list of 1; tuple of 2, " in told
+        assert "the same values in each run; bind them in cells above" in told
+        card = shell.ok("%flow show f").text
+        assert "has 3 values frozen (" in card
+        assert "0 statements" not in card
+        assert "# frozen: rows (list of 1), pair (tuple of 2)\n" in shell.live.flow("f").closure[-1].source
+        found = shell.live.flow("f").run()["result"]
+        assert found[1][0] is found[0][0]
+
+
+def test_a_frozen_name_is_not_among_those_that_are_made_again(project: Path) -> None:
+    from shell import ipython
+
+    with ipython() as shell:
+        shell.ok("kept = [1]\nmade = [2]")
+        assert "replays     In[1]: made\n" in shell.ok("%%flow f --freeze kept\nkept, made").text
 
 
 def test_a_name_that_no_cell_binds_is_frozen_together_with_what_it_shares(project: Path) -> None:

@@ -91,6 +91,15 @@ def test_secrets_have_no_marks(project: Path) -> None:
         assert (marks["reads"].keys(), marks["gives"].keys()) == ({"size"}, {"n"})
 
 
+def test_what_belongs_to_the_session_has_no_marks(project: Path) -> None:
+    with ipython() as shell:
+        shell.ok("x = 5\nx")
+        shell.ok("%%flow f\nOut[1] + 1")
+        shell.ok("names = globals()\nx")
+        assert shell.live.marks("f")["f"]["reads"] == {}
+        assert "✓ f runs isolated as it did here: 1 value compared" in shell.ok("%flow check f").text
+
+
 def test_a_source_without_record_is_run_and_compared_with_nothing(project: Path) -> None:
     cells = run_live(Notebook(("x = 1", "%%flow f\nx + 1"))).cells
     path = save(cells, project / "cleared.ipynb", outputs=False)

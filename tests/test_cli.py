@@ -607,8 +607,10 @@ def test_a_run_shows_its_steps_then_its_outputs(demo: Path) -> None:
 @pytest.mark.parametrize("value", ["a=b,c", "", "--json", "{x} $HOME `g`", "one\ntwo", "売上", "\"'\\"])
 def test_what_stands_behind_the_first_equals_sign_is_the_value(value: str) -> None:
     from flownb.cli.running import given_values
+    from flownb.flow import Flow, Parameter
 
-    assert given_values(None, [f"name={value}"]) == {"name": value}
+    flow = Flow("f", (Parameter("name", "str"),))
+    assert given_values(flow, [f"name={value}"]) == {"name": value}
 
 
 @pytest.mark.kernel

@@ -26,7 +26,7 @@ from flownb.runs.record import RunRecord, StepRecord
 from flownb.runs.states import State
 from flownb.ui.capturing import Replayed, capture_summary
 from flownb.ui.display import flow_card, flow_list, parameters_text
-from flownb.ui.markup import Shown, titled_table
+from flownb.ui.markup import Shown, amber_html, titled_table
 from flownb.ui.progress import Throttle, progress_for
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ def test_a_capture_tells_what_a_run_replays_and_what_that_cost_here() -> None:
 def test_a_capture_offers_what_to_do_where_replaying_takes_long() -> None:
     shown = capture_summary(flow(), "load", replayed=REPLAYED)
     for text in (shown.text, Checked(shown.html).text):
-        assert "each run replays 40.7 s of work, most of it In[7]: `--freeze raw`" in " ".join(text.split())
+        told = " ".join(text.replace("`", "").split())
+        assert "each run replays 40.7 s of work, most of it In[7]: --freeze raw keeps" in told
     assert "of work" not in capture_summary(flow(), "load", replayed=REPLAYED[:1]).text
 
 
@@ -151,7 +152,8 @@ def test_what_is_frozen_stands_outside_of_what_has_to_be_opened_with_type_size_a
     shown = capture_summary(flow(), "load")
     assert shown.html.index("</details>") < shown.html.index("frozen since")
     for text in (shown.text, Checked(shown.html).text):
-        assert "frozen since 2026-11-29 08:05 UTC: `model` (Model, 5.2 MB)" in " ".join(text.split())
+        told = " ".join(text.replace("`", "").split())
+        assert "frozen since 2026-11-29 08:05 UTC: model (Model, 5.2 MB)" in told
         assert "bind it in a cell above" in " ".join(text.split())
 
 
@@ -165,6 +167,13 @@ def test_notes_stand_outside_of_what_has_to_be_opened() -> None:
     assert shown.html.index("</details>") < shown.html.index("cannot be seen")
     assert "captured without running" in shown.text
     assert "note" in shown.text
+
+
+def test_names_in_a_note_are_set_as_code_and_escaped() -> None:
+    page = Checked(amber_html("`a<b>` was redefined in In[3]"))
+    assert page.text == "⚠ a<b> was redefined in In[3]"
+    assert page.tags == ["div", "code"]
+    assert Checked(amber_html("one ` alone <i>")).text == "⚠ one ` alone <i>"
 
 
 def test_a_secrets_default_is_not_shown() -> None:

@@ -9,7 +9,9 @@ from environment_flows import SECRET, flow, memory
 
 from flownb.environments import LocalEnvironment
 from flownb.environments.secrecy import Secrecy
+from flownb.errors import EnvironmentRefused
 from flownb.flow import Parameter, Step
+from flownb.parameters import Secret
 from flownb.runs import State
 from flownb.runs.record import OutputRecord, RunError
 from flownb.runs.values import store
@@ -83,6 +85,20 @@ def test_nothing_in_the_folder_of_a_run_holds_the_secret(project: Path) -> None:
     for path in project.rglob("*"):
         for part in (VALUE, "Xq9-sEc", "alü{e}"):
             assert path.is_dir() or part.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("value", [VALUE, Secret(VALUE)], ids=["declared", "given"])
+@pytest.mark.parametrize("ask", ["execute", "submit", "map"])
+def test_an_engine_that_takes_no_secrets_is_refused_before_anything_is_recorded(
+    project: Path, ask: str, value: str
+) -> None:
+    declared = TOKEN if type(value) is str else Parameter("token")
+    storage = memory(project, flow("f", "1", parameters=(declared,), closure=(SECRET,)))
+    environment = LocalEnvironment(engine="flownb-managed")
+    given = {"token": value} if ask != "map" else [{"token": value}]
+    with pytest.raises(EnvironmentRefused, match="'flownb-managed' cannot be given secret parameters"):
+        getattr(environment, ask)(storage, "f", given)
+    assert not (project / ".flownb").exists()
 
 
 @pytest.mark.kernel

@@ -107,6 +107,9 @@ def test_a_flow_captured_in_another_process_has_the_same_digest(project: Path) -
         ("magics inside the step", True),
         ("parameters of many types", True),
         ("modules beside the notebook", False),
+        ("scripts run in the notebook", True),
+        ("scripts run in the notebook", False),
+        ("magics of the notebook s own", True),
     ],
 )
 def test_a_real_kernel_gives_the_same(name: str, outputs: bool, project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from shell import Shell, ipython
 
 from flownb.runs.project import Project
 from flownb.runs.store import RecordStore
-from flownb.storage import open_storage
+from flownb.storage import open_storage, trust
 from flownb.storage.git import GitStorage
 from flownb.storage.versions import Version
 from flownb.ui.completion import candidates, offers_of
@@ -128,6 +129,39 @@ def test_a_flow_that_another_notebook_kept_until_now_is_told(
     assert "until now co2 came from a.ipynb" in notebook.ok(SECOND).text
     assert "until now" not in notebook.ok(SECOND).text
     assert "until now" not in notebook.ok(FIRST).text
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["git@127.0.0.1:x/flows.git", "http://127.0.0.1:{port}/flows", "git+http://127.0.0.1:{port}/f.git/"],
+)
+def test_a_default_elsewhere_is_asked_nothing_until_it_is_trusted(
+    notebook: Shell, repository: Path, url: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = url.format(port=server.getsockname()[1])
+        (repository / "flownb.toml").write_text(f'[storage]\ndefault = "{url}"\n')
+        shown = notebook.ok(FIRST)
+        assert f"would have captures kept in {url}" in shown.text
+        assert shown.records  # it is captured all the same
+        for line in ("%flow storage", "%flow run co2", "%flow push", "%flow history co2"):
+            assert f"`flownb trust {url}`" in refused(notebook, line)
+        notebook.ok("%flow")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    notebook.ok("%flow storage notebook")
+    assert "would have" not in notebook.ok(SECOND).text
+
+
+def test_a_default_elsewhere_is_used_once_it_is_trusted(notebook: Shell, repository: Path) -> None:
+    url = "git@127.0.0.1:x/flows.git"
+    assert trust.trust(open_storage(url))
+    (repository / "flownb.toml").write_text(f'[storage]\ndefault = "git+{url}"\n')
+    assert trust.trusts_url(url)
+    assert notebook.live.keeping.storage.origin == url
+    trust.forget(open_storage(url).identity)
+    assert not trust.trusts_url(url)
 
 
 @pytest.mark.parametrize("toml", ["storage = 1", "[storage]\ndefault = 3", "[storage]\ndefault = ''"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ class Trap:
         return "<b>trap</b>\u202e"
 
 
+def signed(record: dict[str, Any]) -> OutputRecord:
+    """Return the record of an output that one may read, whatever it is."""
+    return replace(OutputRecord.from_json(record), signed=True)
+
+
 @pytest.fixture
 def outputs(tmp_path: Path) -> Outputs:
     UNPICKLED.clear()
@@ -44,7 +50,7 @@ def outputs(tmp_path: Path) -> Outputs:
             "error": "`lost` cannot be stored: it is one",
         },
     ]
-    return Outputs([OutputRecord.from_json({**record, "step": "load"}) for record in records], tmp_path)
+    return Outputs([signed({**record, "step": "load"}) for record in records], tmp_path)
 
 
 def test_a_value_is_read_when_it_is_asked_for_and_once(outputs: Outputs, tmp_path: Path) -> None:
@@ -101,7 +107,7 @@ def test_a_value_that_another_python_pickled_is_refused(tmp_path: Path) -> None:
     record = store("x", Trap(), tmp_path) | {"python": "00000000 3.9.1"}
     UNPICKLED.clear()
     with pytest.raises(OutputError, match=r"output `x` was pickled by Python 3\.9\.1"):
-        Outputs([OutputRecord.from_json(record)], tmp_path)["x"]
+        Outputs([signed(record)], tmp_path)["x"]
     assert UNPICKLED == []
 
 
@@ -114,7 +120,7 @@ def test_a_pickle_that_does_not_load_is_an_error_that_names_the_output(tmp_path:
     with pytest.raises(
         OutputError, match=r"output `x` \(Bad\) cannot be read back: .*invalid literal|output"
     ):
-        Outputs([OutputRecord.from_json(record)], tmp_path)["x"]
+        Outputs([signed(record)], tmp_path)["x"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ BAD_FILES = [
     ("a.yaml", "a: &a [*a]", "more than 1,000,000"),
     ("a.toml", "a = \n", "line 1"),
     ("a.txt", "a=1", "none of these"),
-    ("a", "a=1", "none of these"),
+    ("a", "a=1", "expected names with values"),
+    ("a.ini", "a=1", "none of these"),
 ]
 
 
@@ -278,3 +280,26 @@ def test_toml_keeps_its_dates_and_numbers(tmp_path: Path) -> None:
         "what": ["a"],
         "name": "5",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 1, "b": "2"}', {"a": 1, "b": "2"}),
+        ("a: 1\nb: yes\n", {"a": "1", "b": "yes"}),
+        ("{a: 1, b: [2]}", {"a": "1", "b": ["2"]}),
+        ("", {}),
+    ],
+)
+def test_what_has_no_name_is_told_by_its_text(tmp_path: Path, text: str, expected: dict[str, Any]) -> None:
+    (tmp_path / "values").write_text(text)
+    assert read_file(tmp_path / "values") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [('{"a": 1, "a": 2}', "`a` is there twice"), ("a: [", "line 1"), ("3", "names")]
+)
+def test_what_is_wrong_in_it_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "values").write_text(text)
+    with pytest.raises(ParameterError, match=re.escape(told)):
+        read_file(tmp_path / "values")

@@ -333,7 +333,10 @@ def test_a_secret_is_in_no_file_whatever_it_is_wrapped_in(tmp_path: Path, secret
 def test_a_picture_shows_and_saves_itself(tmp_path: Path) -> None:
     picture = Picture(b"\x89PNG", "<svg/>")
     assert picture._repr_png_() == b"\x89PNG"
-    assert picture._repr_svg_() == "<svg/>"
+    assert picture._repr_html_() is None
+    drawn = Picture(None, "<svg>ü</svg>")._repr_html_()
+    assert drawn == '<img src="data:image/svg+xml;base64,PHN2Zz7DvDwvc3ZnPg==">'
+    assert Picture()._repr_html_() is None
     picture.save(tmp_path / "a.PNG")
     picture.save(tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text() == "<svg/>"

@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 
 #: what a cell of a notebook may have: the value of the cell before, which in the guide is a run
-_BEFORE = 'from flownb import Run; _ = Run.load(".")'
+_BEFORE = "from flownb import Run; _ = Run.load()"
 #: what is good in a cell and not in a module: a value that stands alone to be shown; an import made again
 _CELLS = {"reportUnusedExpression": False, "reportDuplicateImport": False, "reportUnusedImport": False}
 

@@ -67,7 +67,7 @@ class CollectOutputs(Configured):
         root = run.record.outputs_folder.resolve()
         files = {}
         for record in records:
-            for stored in record.detail.get("files", [record.file]):
+            for stored in record.files:
                 source = (root / stored).resolve()
                 if not source.is_relative_to(root):
                     raise CallbackError(

@@ -1,5 +1,5 @@
-"""Cells become flows: which names a cell reads, and how each is carried.
+"""Cells become flows: what they depend on of what was executed, replayed in that order.
 
-`cell` reads a `%%flow` cell as text, `live` captures it from a running notebook, `saved` from a file;
-`assemble` puts the captured parts of a flow together.
+`history` keeps what was executed, `slicing` finds what a cell depends on; `live` captures a cell in a running
+notebook, `saved` from a file; `assemble` makes a flow of captured steps.
 """

@@ -126,6 +126,8 @@ class BuiltinCalls(Caller):
     def _builtin_print(self, call: Call) -> Value:
         self._ask(call, "__str__", "__repr__")
         self.write(call.words.get("file", NOTHING))
+        if "file" not in call.words and (state := self.world.states.get("sys")) is not None:
+            self.write(part for part in state.parts if isinstance(part, Stream))  # `sys.stdout = buffer`
         return NOTHING
 
     # -- attributes, names and code by text ----------------------------------------------------------------

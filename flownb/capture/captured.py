@@ -95,8 +95,17 @@ class Captured:
 
     def _drawn(self, history: History) -> list[tuple[Log, int]]:
         """Return which of the process's generators the step draws from, as they were before it."""
-        logs = {log for one in self.statements(history) for log, _ in one.look.reads}
-        return [(log, bisect_left(log, self.place)) for log in logs if log.name.startswith(GENERATOR)]
+        own = self.execution.statements if self.execution else range(0)
+        found = []
+        for log in {log for one in self.statements(history) for log, _ in one.look.reads}:
+            if not log.name.startswith(GENERATOR) or (log and log[0] in own):
+                continue  # what the step seeds by itself is its own
+            latest = history.world.generators.get(log.name.removeprefix(GENERATOR))
+            if latest is not None and latest.log is not log and latest.log[0] < self.place:
+                found.append((latest.log, bisect_left(latest.log, self.place)))  # it was seeded since
+            else:  # a generator goes on from where it is: who drew from it since is no matter
+                found.append((log, bisect_left(log, own.start)))
+        return found
 
 
 def _stands_for(other: Captured, one: Executed, step: Captured, history: History) -> bool:

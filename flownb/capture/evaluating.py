@@ -74,6 +74,7 @@ class Evaluator:
         self.written: set[Log] = set()  #: logs of what it changed
         #: names of the notebook that functions read in calls made here, and what they were bound to
         self.loaded: dict[str, Value] = {}
+        self.given: set[str] = set()  #: names of the notebook that are given to a script
         self.displayed: ast.expr | None = None  #: the expression that ends its cell, whose value is shown
         self.left = _EFFORT
         self.fuzzy = 0  #: within a body that may be left at any point
@@ -575,17 +576,22 @@ class Evaluator:
         if isinstance(thing, Library):
             self.set_state(thing.path, value)
         elif isinstance(thing, Namespace):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                self.elsewhere.add(key.value)
-                self.world.scope.vars.add(key.value, value)
-            else:
-                self.hidden = True
+            self.bind_in_notebook(key, value)
         elif isinstance(thing, Object) and (found := thing.kind.find("__setitem__")):
             bound = frozenset(self.bind_first(part, thing) for part in found if isinstance(part, Function))
             self.call(bound, [NOTHING, value])
         elif not isinstance(thing, Code) or isinstance(thing, Class):
             self.write([thing])
             self.put(value, [thing])
+
+    def bind_in_notebook(self, key: ast.expr | str | None, value: Value) -> None:
+        """Take note that a name of the notebook is bound through `globals()`, in whatever scope."""
+        name = key.value if isinstance(key, ast.Constant) else key
+        if isinstance(name, str):
+            self.elsewhere.add(name)
+            self.world.scope.vars.add(name, value)
+        else:
+            self.hidden = True
 
     def set_state(self, path: str, value: Iterable[Thing] = ()) -> None:
         """Take note that something of a library, or of the process, is set here."""

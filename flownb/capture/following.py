@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flownb.capture import known
 from flownb.capture.call import Call
 from flownb.capture.library_calls import LibraryCalls
+from flownb.capture.texts import asks_for_subclasses
 from flownb.capture.things import (
     NOTHING,
     Class,
@@ -325,6 +326,9 @@ class Follower(LibraryCalls):
         for base in bases:
             if not isinstance(base, Class):
                 continue
+            if self.world.asks_for_subclasses:
+                self.write(base.line())
+                base.parts.add(made)
             for hook in base.find("__init_subclass__"):
                 if isinstance(hook, Function):
                     self.run(hook.with_first(itself), Call(None, [], words, thrown=True))
@@ -401,6 +405,7 @@ class Follower(LibraryCalls):
         tree = parsed_module(file) if file is not None else None
         if file is None or tree is None:
             return None
+        self.world.asks_for_subclasses |= any(map(asks_for_subclasses, _attributes(tree)))
         scope = modules[path] = Scope("module", None, [self.now])
         package = path if file.name == "__init__.py" else path.rpartition(".")[0]
         scope.vars["__package__"] = self._module(package) if package else NOTHING
@@ -411,6 +416,10 @@ class Follower(LibraryCalls):
         finally:
             self.scope, self.late, self.fuzzy, self.loops = before
         return scope
+
+
+def _attributes(tree: ast.Module) -> Iterator[str]:
+    return (part.attr for part in ast.walk(tree) if isinstance(part, ast.Attribute))
 
 
 def _registers(path: str) -> bool:

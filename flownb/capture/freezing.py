@@ -40,7 +40,7 @@ def _thaw(data):
     import base64, importlib.util, io, pickle, zlib
 
     if importlib.util.MAGIC_NUMBER.hex() != "{magic}":
-        raise RuntimeError("{names} were frozen by Python {python}, and another Python cannot load that "
+        raise RuntimeError("Python {python} froze {names}, and another Python cannot load that "
                            "safely: run the flow with it, or capture it again with this one")
 
     class Thawing(pickle.Unpickler):
@@ -79,23 +79,35 @@ def freeze(
     if not values:
         return Frozen()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    seen: set[int] = set()
-    literals = {name: repr(value) for name, value in values.items() if _reads_well(value, seen)}
+    parts: dict[str, set[int]] = {}  #: of what reads well: the containers that it is and has
+    for name, value in values.items():
+        own: set[int] = set()
+        if _reads_well(value, own) and own.isdisjoint({part for some in parts.values() for part in some}):
+            parts[name] = own
+    rest = {name: value for name, value in values.items() if name not in parts}
+    data, reads, modules = b"", frozenset[str](), set[str]()
+    while rest:
+        data, reads, modules, met = _pickled(rest, namespace, bound, where)
+        shared = {name for name, own in parts.items() if not own.isdisjoint(met)}
+        if not shared:
+            break
+        parts = {name: own for name, own in parts.items() if name not in shared}
+        rest = {name: value for name, value in values.items() if name not in parts}
+    literals = {name: repr(values[name]) for name in parts}
     entries = [
         _entry((name,), f"{name} = {text}", describe(values[name]), text, len(text), now)
         for name, text in literals.items()
     ]
-    rest = {name: value for name, value in values.items() if name not in literals}
-    reads: frozenset[str] = frozenset()
     if rest:
-        data, reads, modules = _pickled(rest, namespace, bound, where)
         if len(data) > limit:
             raise CaptureError(_too_big(rest, namespace, bound, len(data), limit, where))
         names = tuple(rest)
-        told = ", ".join(f"{name} ({describe(value)})" for name, value in rest.items())
+        kinds = {name: describe(value) for name, value in rest.items()}
+        told = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        kind = "; ".join(kinds.values())
         identities = "\0".join(f"{name}={identity(value)}" for name, value in rest.items())
         entries.append(
-            _entry(names, _source(names, data, told, modules), told, identities, len(data), now, reads)
+            _entry(names, _source(names, data, told, modules), kind, identities, len(data), now, reads)
         )
     return Frozen(tuple(entries), reads)
 
@@ -116,7 +128,7 @@ def _entry(
 
 
 def _reads_well(value: object, seen: set[int]) -> bool:
-    """Whether a value's literal says all of it, and is short. `seen` are the containers met so far."""
+    """Whether a value's literal says all of it, and is short. The containers in it are put into `seen`."""
     return _is_plain(value, seen) and len(repr(value)) <= _LONGEST_LITERAL
 
 
@@ -140,8 +152,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.frozen: Collection[str] = ()
         self.named: set[str] = set()
         self.modules: set[str] = set()  #: that loading it imports
+        self.met: set[int] = set()  #: the plain containers in it
 
     def persistent_id(self, value: Any) -> str | None:
+        if type(value) in _CONTAINERS:
+            self.met.add(id(value))
         if isinstance(value, Secret):
             raise TypeError("it holds a secret: declare that as a parameter, `NAME: Secret`")
         if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
@@ -159,7 +174,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 def _pickled(
     values: Mapping[str, Any], namespace: Mapping[str, Any], bound: Collection[str], where: str
-) -> tuple[bytes, frozenset[str], set[str]]:
+) -> tuple[bytes, frozenset[str], set[str], set[int]]:
     file = io.BytesIO()
     pickler = _Pickler(file, namespace, bound)
     pickler.frozen = values.keys()
@@ -179,7 +194,13 @@ def _pickled(
         raise CaptureError(
             f"{where}: `{name}` ({describe(value)}) cannot be frozen ({words}); {instead}"
         ) from error
-    return file.getvalue(), frozenset(pickler.named), pickler.modules - sys.stdlib_module_names
+    modules = {name for name in pickler.modules - sys.stdlib_module_names if _is_imported(name)}
+    return file.getvalue(), frozenset(pickler.named), modules, pickler.met
+
+
+def _is_imported(module: str) -> bool:
+    """Whether a module came by an import: extensions make some for themselves."""
+    return getattr(sys.modules.get(module), "__spec__", None) is not None
 
 
 def _too_big(

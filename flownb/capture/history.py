@@ -14,8 +14,15 @@ from flownb.capture.following import Follower
 from flownb.capture.looking import Look, look
 from flownb.capture.magics import fails
 from flownb.capture.statements import TOO_DEEP, NotPythonError, statements_of
-from flownb.capture.texts import hands_names_out, names_in_texts, words_in
-from flownb.capture.things import NOTHING
+from flownb.capture.texts import (
+    asks_for_subclasses,
+    extends_path,
+    finds_classes,
+    hands_names_out,
+    names_in_texts,
+    words_in,
+)
+from flownb.capture.things import NOTHING, Namespace
 from flownb.capture.world import World
 
 if TYPE_CHECKING:
@@ -75,6 +82,7 @@ class History:
 
     def __post_init__(self) -> None:
         self.world = World(self.folder)
+        self._handed_out = False  #: whether a statement gave all its names away
 
     def add(
         self,
@@ -120,6 +128,8 @@ class History:
 
     def _execute(self, statement: Statement, cell: Execution, *, failed: bool, last: bool) -> None:
         node, names, now = statement.node, statement.names, len(self.executed)
+        if extends_path(statement.text):
+            self.world.searches(node)
         reads = names.reads_first
         named = self.named_in_texts(node, statement.text)
         if "Out" in reads:
@@ -146,10 +156,7 @@ class History:
             binds, certain = (frozenset(), frozenset()) if _binds_last(node) else (binds, frozenset())
             if not binds and names_before is not None:
                 self.world.scope.vars = names_before
-        if before := follower.loaded.keys() & binds - reads:
-            # a decorator called the function before it had its name: what had the name until then
-            things = NOTHING.union(*(follower.loaded[name] for name in before))
-            seen.add(look(self.world, before, optional=frozenset(before), things=things))
+        seen.add(self._read_in_calls(follower, binds - reads))
         known = self.world.scope.vars
         for name in binds:
             if name not in known and name not in names.deletes:
@@ -179,12 +186,32 @@ class History:
             )
         )
 
+    def _read_in_calls(self, follower: Follower, binds: frozenset[str]) -> Look:
+        """Return what code that a statement called read of the notebook, beside what it reads by itself."""
+        # a decorator called the function before it had its name: what had the name until then
+        before = follower.loaded.keys() & binds
+        things = NOTHING.union(*(follower.loaded[name] for name in before))
+        before |= follower.given
+        return look(self.world, before, optional=frozenset(before), things=things)
+
     def named_in_texts(self, node: ast.AST, source: str) -> frozenset[str]:
         """Return the notebook's names that stand in texts which a library evaluates: `df.query("a > @b")`."""
         named = names_in_texts(node, source, self.world.texts)
         if hands_names_out(source):  # to a template, which may be any text so far
+            self._handed_out = True
             named = named.union(words_in(node), *(words_in(one.statement.node) for one in self.executed))
+        elif self._handed_out and self._has_namespace(node):  # names = globals(), and names["x"] here
+            named |= words_in(node)
+        if finds_classes(source):
+            self.world.asks_for_subclasses |= asks_for_subclasses(source)
+            named = named.union(self.world.classes())
         return named & self.world.names.keys() if named else named
+
+    def _has_namespace(self, node: ast.AST) -> bool:
+        """Whether code reads a name that is bound to what `globals()` gives."""
+        known = self.world.scope.vars
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        return any(isinstance(thing, Namespace) for name in names for thing in known.get(name) or ())
 
     def look(self, names: Iterable[str], *, optional: frozenset[str] = frozenset()) -> Look:
         """Return what some names depend on now."""

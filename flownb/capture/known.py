@@ -21,7 +21,8 @@ def words(text: str) -> frozenset[str]:
 #: change their object and keep what they are given in it, wherever they stand
 KEEPING: Final = words(
     """append appendleft add insert extend extendleft update setdefault put put_nowait push register
-    intersection_update difference_update symmetric_difference_update add_argument __setitem__ __iadd__"""
+    intersection_update difference_update symmetric_difference_update add_argument __setitem__ __iadd__
+    enter_context enter_async_context"""
 )
 #: change their object, wherever they stand; what they return may come out of it
 TAKING: Final = words(
@@ -170,7 +171,7 @@ FIRST_CHANGED: Final = words(
     operator.isub operator.imul operator.ior operator.iand operator.ixor operator.iconcat
     numpy.random.shuffle numpy.put numpy.place numpy.copyto numpy.fill_diagonal numpy.put_along_axis
     numpy.putmask numpy.ndarray.sort functools.update_wrapper collections.deque.append torch.nn.init.xavier_
-    struct.pack_into random.Random.shuffle"""
+    random.Random.shuffle"""
 )
 #: functions of NumPy on two arrays, or one, whose last argument by place is where the result goes
 _ON_TWO: Final = words(
@@ -323,6 +324,32 @@ def sets(path: str, *, displayed: bool = False) -> bool:
     return not (displayed or library in _PURE_LIBRARIES or shows_or_saves(name))
 
 
+#: how the names of functions begin that set something and give what was set before
+_GIVING_FORMER: Final = (
+    "set_",
+    "seterr",
+    "setbuf",
+    "reset_",
+    "register_",
+    "unregister_",
+    "enable_",
+    "disable_",
+)
+
+
+def sets_anyway(path: str) -> bool:
+    """Whether a call of a library's function sets something though its value is taken."""
+    library, _, rest = path.partition(".")
+    *places, name = rest.split(".")
+    if path in _SETTING:
+        return True
+    if path.startswith(_SETTING_PATHS) or not _SETTING_PLACES.isdisjoint(places):
+        return name in MUTATORS or name == "use"
+    if name in _NOT_SETTING or any(place[:1].isupper() for place in places):
+        return False
+    return name.startswith(_SETTING_WORDS if library in sys.stdlib_module_names else _GIVING_FORMER)
+
+
 #: context managers after which what was set in them is as it was before
 _PUTTING_BACK: Final = (
     *("catch_warnings", "rc_context", "option_context", "errstate", "printoptions", "localcontext", "chdir"),
@@ -396,11 +423,12 @@ _USES: Final = {
     "pydantic": frozenset[str](),
     "yaml": frozenset[str](),
     "bs4": frozenset[str](),
+    "flownb": frozenset[str](),
 }
 #: noticed by whatever is not Python's own
-_EVERYWHERE: Final = words("sys.path cwd environ warnings logging recursion locale IPython")
+_EVERYWHERE: Final = words("sys.path cwd environ warnings logging recursion socket copyreg IPython")
 #: noticed by every flow: they hold for all statements
-_ALWAYS: Final = words("recursion sys builtins cwd __future__ IPython")
+_ALWAYS: Final = words("recursion sys builtins codecs locale cwd __future__ IPython")
 _STDLIB_USES: Final = {
     **dict.fromkeys(
         words("os pathlib io glob shutil csv json sqlite3 subprocess open tempfile"), ("cwd", "environ")
@@ -408,9 +436,11 @@ _STDLIB_USES: Final = {
     "os": ("cwd", "environ", "os"),
     "importlib": ("sys.path", "cwd"),
     "runpy": ("sys.path", "cwd"),
-    "time": ("time", "locale"),
-    "datetime": ("time", "locale"),
-    "calendar": ("locale",),
+    "sys": ("sys.path",),
+    **dict.fromkeys(words("copy pickle shelve multiprocessing"), ("copyreg",)),
+    **dict.fromkeys(words("urllib http ftplib smtplib imaplib xmlrpc ssl"), ("socket",)),
+    "time": ("time",),
+    "datetime": ("time",),
 }
 
 

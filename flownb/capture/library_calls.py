@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from flownb.capture import known, magics
+from flownb.capture.call import Call
 from flownb.capture.method_calls import MethodCalls
 from flownb.capture.things import (
     NOTHING,
@@ -14,6 +15,7 @@ from flownb.capture.things import (
     Database,
     Defaulting,
     Figure,
+    Function,
     Library,
     Method,
     Object,
@@ -21,12 +23,11 @@ from flownb.capture.things import (
     Thing,
     Value,
 )
-from flownb.capture.world import GENERATOR
+from flownb.capture.world import GENERATOR, parsed_module
+from flownb.names.scopes import Block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from flownb.capture.call import Call
 
 
 class LibraryCalls(MethodCalls):
@@ -51,6 +52,8 @@ class LibraryCalls(MethodCalls):
         if special is not None:
             method: Callable[[str, Call], Value] = getattr(self, f"_{special}")
             return method(path, call)
+        if library == "logging" and rest in known.LOGGING:
+            return self.call_method(frozenset((self.world.state(library),)), rest, call)
         if path.startswith("matplotlib.pyplot.") or _draws_figures(library, path):
             return self._draw_figure(path, call)
         return self._call_by_kind(path, call)
@@ -59,8 +62,10 @@ class LibraryCalls(MethodCalls):
         """Call a function by what its library and its name tell."""
         returned = self.call_back(call.every)
         name = path.rpartition(".")[2]
+        if known.puts_back(path) and not call.thrown:  # whoever enters it by hand sets what it stands for
+            return self.fresh(call.key(path), [*call.every, *map(self.world.state, known.states_set(path))])
         displayed = call.node is self.displayed
-        if call.thrown and known.sets(path, displayed=displayed):
+        if known.sets(path, displayed=displayed) if call.thrown else known.sets_anyway(path):
             self.set_state(path, call.every)
         if call.thrown and known.changes_given(path, displayed=displayed):
             self.write_deep(call.every)
@@ -94,7 +99,12 @@ class LibraryCalls(MethodCalls):
         method = isinstance(of, ast.Attribute) and known.method_kind(of.attr) != "unknown"
         return self.copies(call, deep=True) | (call.first if method else NOTHING)
 
+    def _change_second(self, path: str, call: Call) -> Value:
+        self.write(call.args[1] if len(call.args) > 1 else call.every)
+        return self.fresh(call.key(path))
+
     def _make_new(self, path: str, call: Call) -> Value:
+        self.call_back(call.every)  # `object_hook=`
         return self.fresh(call.key(path))
 
     def _decorate(self, path: str, call: Call) -> Value:
@@ -133,10 +143,17 @@ class LibraryCalls(MethodCalls):
         streams = self.lazily(path, call)
         return self.fresh(call.key("several"), streams, Container) if path == "itertools.tee" else streams
 
+    def _make_symbols(self, path: str, call: Call) -> Value:
+        """`sympy.var("x y")`: the notebook's names are bound to the symbols that it makes."""
+        made = self.fresh(call.key(path))
+        text = call.text(0)
+        for name in [None] if text is None else text.replace(",", " ").split():
+            self.bind_in_notebook(name, made)
+        return made
+
     def _use_backend(self, path: str, call: Call) -> Value:
         self.world.figures_stay = "inline" not in (call.text(0) or "inline")
-        if call.thrown:
-            self.set_state(path)
+        self.set_state(path)
         return NOTHING
 
     def _stream(self, path: str, call: Call) -> Value:
@@ -182,9 +199,12 @@ class LibraryCalls(MethodCalls):
             self.write([self.world.state(state)])
         if name == "matplotlib" and line.strip():
             self.world.figures_stay = "inline" not in line
-        self.hidden = self.hidden or name in magics.HIDING
+        if name in magics.HIDING and not (name == "run" and self._run_script(line)):
+            self.hidden = True
         if needed := magics.needs(name):
             self.uses.add(needed)
+        if own := self._own_magics(name):
+            return self.call_things(own, Call(None, [NOTHING] * (1 if body is None else 2), {}, call.thrown))
         text = magics.given_code(name, line if body is None else body)
         if text is None:
             return NOTHING
@@ -197,6 +217,28 @@ class LibraryCalls(MethodCalls):
             return self.value(last[0].value, thrown=name != "timeit")
         self.block(last)
         return NOTHING
+
+    def _own_magics(self, name: str) -> Value:
+        """Return the notebook's own functions that were registered as the magic `name`."""
+        registered = self.world.states.get("IPython")
+        functions = (part for part in registered.parts if isinstance(part, Function)) if registered else ()
+        return frozenset(part for part in functions if getattr(part.node, "name", "") == name)
+
+    def _run_script(self, line: str) -> bool:
+        """Follow the script that `%run` executes, whose names the notebook gets; False if it is unknown."""
+        found = magics.script_of(line)
+        folder = self.world.folder
+        tree = parsed_module(folder / found[0]) if found is not None and folder is not None else None
+        if found is None or tree is None or not self.scope.outermost:
+            return False
+        if found[1]:
+            loaded = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+            self.given |= loaded & self.world.names.keys()
+        before, self.late = self.late, self.late | self.given
+        self.block(tree.body)
+        self.late = before
+        self.elsewhere |= Block(*tree.body).binds
+        return True
 
     def copies(self, call: Call, *, deep: bool) -> Value:
         """Return copies of what a call is given first: what they hold is the same, or copied as well."""
@@ -244,9 +286,8 @@ class LibraryCalls(MethodCalls):
         """Call a function that draws on the present figure, or begins a new one."""
         figure = self.world.figure
         name = path.rpartition(".")[2]
-        if known.sets(path):
-            if call.thrown:
-                self.set_state(path, call.every)
+        if known.sets(path) and (call.thrown or not known.puts_back(path)):
+            self.set_state(path, call.every)
             if name == "switch_backend":
                 self._use_backend(path, call)
             return self.fresh(call.key(path), call.every)
@@ -283,6 +324,8 @@ _SPECIAL: Mapping[str, str] = {
     "collections.deque": "contain",
     "itertools.*": "iterate",
     "matplotlib.use": "use_backend",
+    "sympy.var": "make_symbols",
+    **dict.fromkeys(("struct.pack_into", "shutil.copyfileobj"), "change_second"),
     "io.StringIO": "stream",
     "io.BytesIO": "stream",
     "io.TextIOWrapper": "stream",

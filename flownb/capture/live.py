@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from flownb.capture.cell import Cell
 
-#: what IPython keeps of what was typed: another thing in every session
 _CODE = (ModuleType, type, FunctionType, BuiltinFunctionType)
+#: what IPython keeps of what was typed: another thing in every session
 _TYPED = frozenset({"In", "_i", "_ii", "_iii", "_ih", "_dh", "_oh", "_sh"})
+_SESSIONS = _TYPED | {"Out"}  #: it has an item for each value that was displayed
 
 
 def begin(
@@ -101,11 +102,14 @@ def capture_source(name: str, source: str, namespace: Mapping[str, Any]) -> Flow
 
 
 def marks_of(names: Iterable[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return marks of the values that names have; what is code has none."""
+    """Return marks of the values that names have; what is code, or a session's own, has none."""
     return {
         name: mark(value)
         for name in names
-        if name in namespace and not isinstance(value := namespace[name], _CODE)
+        if name in namespace
+        and name not in _SESSIONS
+        and not isinstance(value := namespace[name], _CODE)
+        and value is not namespace
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 
 from flownb.capture.known import words
 from flownb.names import to_python
@@ -66,6 +67,17 @@ def fails(node: ast.stmt) -> bool:
         case ast.Expr(ast.Call(ast.Attribute(attr="run_line_magic"), [ast.Constant(""), *_])):
             return True
     return False
+
+
+def script_of(line: str) -> tuple[str, bool] | None:
+    """Return the file that `%run` executes, and whether it has the notebook's names; None for a module."""
+    words_given = line.split()
+    options = list(itertools.takewhile(lambda word: word.startswith("-"), words_given))
+    rest = words_given[len(options) :]
+    if not rest or "-m" in options:
+        return None
+    file = rest[0].strip("\"'")
+    return (file if file.endswith((".py", ".ipy", ".ipynb")) else f"{file}.py"), "-i" in options
 
 
 def needs(name: str) -> str:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 from flownb.capture import known
 from flownb.capture.builtin_calls import BuiltinCalls
 from flownb.capture.calling import is_callable
-from flownb.capture.things import NOTHING, Container, Database, Figure, Function, Stream, Thing, Value
+from flownb.capture.things import (
+    NOTHING,
+    Code,
+    Container,
+    Database,
+    Figure,
+    Function,
+    Namespace,
+    Stream,
+    Thing,
+    Value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,35 +45,57 @@ class MethodCalls(BuiltinCalls):
         if call.true("inplace"):
             self.write(receiver)
             return NOTHING
-        kind = known.method_kind(name)
-        if name == "get" and not call.args:
-            kind = "taking"  # a queue's
-        elif name in ("start", "join") and call.thrown and not call.args:
-            kind = "unknown"  # a thread's, not those of a match and a text
-        elif kind == "fresh" and call.thrown and call.node is not self.displayed:
-            kind = (
-                "showing" if name in known.SHOWING else "unknown"
-            )  # what nobody takes or sees does something
         if name == "to_sql":
             self.write_deep(one for one in call.every if isinstance(one, Database) and one.memory)
-        if any(isinstance(thing, Figure) for thing in receiver):
-            kind = "figure"
-        elif any(isinstance(thing, Database) for thing in receiver):
-            kind = "database"
-        elif any(isinstance(thing, Stream) and thing.writes for thing in receiver) and name.startswith(
-            "write"
-        ):
-            kind = "showing"
+        kind = self._kind_of_receiver(receiver, name) or self._kind_of_use(name, call)
         method: Callable[[Value, str, Call], Value] = getattr(self, f"_call_{kind}")
         return method(receiver, name, call)
+
+    def _kind_of_receiver(self, receiver: Value, name: str) -> str:
+        """Return what kind of method it is, where the thing that it is called on tells; else nothing."""
+        if name in known.LOGGING and self.world.states.get("logging") in receiver:
+            return "showing"
+        if name in known.KEEPING and any(isinstance(thing, Namespace) for thing in receiver):
+            return "namespace"
+        if any(isinstance(thing, Figure) for thing in receiver):
+            return "figure"
+        if any(isinstance(thing, Database) for thing in receiver):
+            return "database"
+        if name.startswith("write") and any(isinstance(thing, Stream) and thing.writes for thing in receiver):
+            return "showing"
+        return ""
+
+    def _kind_of_use(self, name: str, call: Call) -> str:
+        """Return what kind of method it is by its name, and by what it is called for."""
+        kind = known.method_kind(name)
+        if name == "get" and not call.args:
+            return "taking"  # a queue's
+        if name in ("start", "join") and call.thrown and not call.args:
+            return "unknown"  # a thread's, not those of a match and a text
+        if kind == "fresh" and call.thrown and call.node is not self.displayed:
+            # what nobody takes or sees does something
+            return "showing" if name in known.SHOWING else "unknown"
+        return kind
 
     def _call_keeping(self, receiver: Value, name: str, call: Call) -> Value:
         """`append`, `update`: what is given is in the object from then on."""
         self.write(receiver)
+        if name.startswith("enter_"):  # what a context manager stands for is set
+            self.write_deep(call.every)
         self.put(self.items(call.every) if name in known.SHARING else call.every, receiver)
         if name == "setdefault":
             return self.items(receiver) | call.every
         return frozenset(thing for thing in receiver if not isinstance(thing, Container))
+
+    def _call_namespace(self, _: Value, name: str, call: Call) -> Value:
+        """`globals().update(a=1)`: names of the notebook are bound."""
+        for word, value in call.words.items():
+            self.bind_in_notebook(word if word != "**" else None, value)
+        for arg in call.node.args[:1] if call.node is not None else ():
+            keys = [arg] if name in ("setdefault", "__setitem__") else getattr(arg, "keys", [None])
+            for key in keys:
+                self.bind_in_notebook(key, self.items(call.first).union(*call.args[1:]))
+        return call.every
 
     def _call_taking(self, receiver: Value, name: str, call: Call) -> Value:
         """`pop`, `read`, `normal`: what it gives may come out of the object."""
@@ -111,8 +144,15 @@ class MethodCalls(BuiltinCalls):
         """`head`, `to_csv`: what is only looked at, or goes elsewhere."""
         self.call_back(call.every)
         if name in known.LOGGING:
-            self._asked(NOTHING.union(*(thing.parts for thing in receiver)), "emit")
+            handlers = NOTHING.union(*(thing.parts for thing in receiver))
+            self._asked(handlers, "emit")
+            self.write_buffers(handlers)
         return self.fresh(call.key(name))
+
+    def write_buffers(self, value: Value) -> None:
+        """Take note that something is written into files in memory that things are, or hold."""
+        held = value.union(*(thing.parts for thing in value if not isinstance(thing, Code)))
+        self.write(thing for thing in held if isinstance(thing, Stream) and not thing.writes)
 
     def _call_plotting(self, _receiver: Value, _: str, call: Call) -> Value:
         """`plot` of a table: it draws on the present figure."""

@@ -23,6 +23,7 @@ class Record:
     cells: Mapping[str, str]  #: step -> SHA-256 of its cell's source
     notes: tuple[str, ...] = ()  #: what the person should know, such as reads that cannot be seen
     marks: Mapping[str, Any] = field(default_factory=dict)  #: of values that the steps read and gave here
+    at: float = 0.0  #: when it was captured, in seconds of the system's clock; 0 where that is not known
 
 
 def cell_sha(source: str) -> str:
@@ -36,6 +37,8 @@ def to_record(record: Record) -> dict[str, Any]:
     about: dict[str, Any] = {"cells": dict(record.cells), "notes": list(record.notes)}
     if record.marks:
         about["marks"] = dict(record.marks)
+    if record.at:
+        about["at"] = round(record.at, 3)
     document["metadata"]["flownb"]["captured"] = about
     return document
 
@@ -51,4 +54,7 @@ def from_record(data: Mapping[str, Any], what: str) -> Record:
         raise DocumentError(
             f"{what} is damaged: `captured` has no `cells`, `notes` and `marks` as they should be"
         )
-    return Record(flow, {str(step): str(sha) for step, sha in cells.items()}, tuple(map(str, notes)), marks)
+    at = about.get("at", 0.0)
+    at = float(at) if isinstance(at, int | float) else 0.0
+    shas = {str(step): str(sha) for step, sha in cells.items()}
+    return Record(flow, shas, tuple(map(str, notes)), marks, at)

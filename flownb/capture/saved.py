@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flownb.capture.assemble import assemble
+from flownb.capture.assemble import assemble, cell_name
 from flownb.capture.captured import Captured
 from flownb.capture.cell import check_outputs, is_flow_cell, read_cell, read_header, split_cell
 from flownb.capture.history import History
@@ -94,10 +94,8 @@ class SavedNotebook:
         try:
             recorded = self.recorded(name)
             if recorded is None:
-                edited = [index + 1 for index in self.cells_of(name) if self._record_in(index) is not None]
-                cells = f"cell {edited[0]}" if len(edited) == 1 else f"cells {', '.join(map(str, edited))}"
-                told = "the records in its outputs are not of its cells as they are now"
-                return [f"{told} ({cells}): {name} is taken from the cells"] if edited else []
+                told = self._changed_since(name)
+                return [f"{told}: {name} is taken from the cells"] if told else []
             told = difference(recorded.flow, self._from_source(name))
         except FlownbError:
             return []  # what is wrong is told by whoever asks for the flow
@@ -105,25 +103,48 @@ class SavedNotebook:
 
     def recorded(self, name: str) -> Record | None:
         """Return the record that is of all cells of a flow as they are now; of several the last one made."""
-        indices = self.cells_of(name)
-        wanted = {self.headers[index].step: cell_sha(self.cells[index]["source"]) for index in indices}
-        found: list[tuple[int, int, Record]] = []
+        wanted = self._shas(name)
+        made = [record for record in self._records(name) if dict(record.cells) == wanted]
+        if made:
+            return made[-1]
         parts = []
-        for index in indices:
+        for index in self.cells_of(name):
             data = self._record_in(index)
-            if data is None:
-                continue
-            what = f"the record in cell {index + 1}"
-            if "captured" in data.get("metadata", {}).get("flownb", {}):
-                record = from_record(data, what)
-                if record.flow.name == name and dict(record.cells) == wanted:
-                    found.append((self.cells[index].get("execution_count") or 0, index, record))
-            else:
-                part = part_of(data, what, cell_sha(self.cells[index]["source"]), name)
+            if data is not None and not _is_whole(data):
+                sha = cell_sha(self.cells[index]["source"])
+                part = part_of(data, f"the record in cell {index + 1}", sha, name)
                 parts += [part] if part is not None else []
-        if found:
-            return max(found, key=lambda one: one[:2])[2]
-        return Record(assemble_parts(name, parts), wanted) if parts and len(parts) == len(indices) else None
+        return Record(assemble_parts(name, parts), wanted) if parts and len(parts) == len(wanted) else None
+
+    def _shas(self, name: str) -> dict[str, str]:
+        """Return the digests of a flow's cells, by the steps that they are."""
+        return {self.headers[i].step: cell_sha(self.cells[i]["source"]) for i in self.cells_of(name)}
+
+    def _records(self, name: str) -> list[Record]:
+        """Return the records of a flow that its cells have, in the order in which they were made."""
+        found: list[tuple[float, int, int, Record]] = []
+        for index in self.cells_of(name):
+            data = self._record_in(index)
+            if data is not None and _is_whole(data):
+                record = from_record(data, f"the record in cell {index + 1}")
+                if record.flow.name == name:
+                    count = self.cells[index].get("execution_count") or 0
+                    found.append((record.at, count, index, record))
+        return [record for *_, record in sorted(found, key=lambda one: one[:3])]
+
+    def _changed_since(self, name: str) -> str:
+        """Say in what the cells of a flow are other ones than those that were captured; else nothing."""
+        records = self._records(name)
+        if not records:
+            other = any(self._record_in(index) is not None for index in self.cells_of(name))
+            return "the records in its outputs are not of its cells as they are now" if other else ""
+        captured, now = records[-1].cells, self._shas(name)
+        steps = {self.headers[index].step: index + 1 for index in self.cells_of(name)}
+        edited = [steps[step] for step, sha in now.items() if captured.get(step, sha) != sha]
+        gone = [f"{cell_name(name, step)} is gone from the notebook" for step in captured if step not in now]
+        new = [steps[step] for step in now if step not in captured]
+        told = [*([_cells(edited, "edited")] if edited else []), *gone]
+        return ", ".join([*told, *([_cells(new, "added")] if new else [])])
 
     def _record_in(self, index: int) -> dict[str, Any] | None:
         for output in reversed(self.cells[index].get("outputs", ())):
@@ -232,6 +253,16 @@ class _Naming:
                 f"{self.what}: a cell that {self.name} needs is nested too deeply to be read; "
                 "split its longest expression into several"
             ) from error
+
+
+def _is_whole(data: Mapping[str, Any]) -> bool:
+    """Whether a record is of a whole flow: those of schema 1 are of a step each."""
+    return "captured" in data.get("metadata", {}).get("flownb", {})
+
+
+def _cells(numbers: Sequence[int], what: str) -> str:
+    cells = f"cell {numbers[0]} was" if len(numbers) == 1 else f"cells {', '.join(map(str, numbers))} were"
+    return f"{cells} {what} since the capture"
 
 
 def _only_defined(cell: Cell, history: History) -> bool:

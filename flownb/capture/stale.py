@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from flownb.capture.live import wanted_names
 from flownb.capture.placing import state_of, writes_of
 from flownb.capture.requirements import file_sha
-from flownb.capture.world import World
+from flownb.capture.texts import extends_path
+from flownb.capture.world import World, is_displayed
+from flownb.names import to_python
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from flownb.capture.captured import Captured
     from flownb.capture.history import Executed, Execution, History
@@ -23,8 +25,8 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import,
 
 def executed_since(
     steps: Sequence[Captured], history: History, is_below: Callable[[Execution], bool]
-) -> Iterator[str]:
-    """Say what was executed since a step was captured and would make another flow of it, in one line a step.
+) -> Iterator[tuple[str, str]]:
+    """Name steps, and say what was executed since each was captured and would make another flow of it.
 
     A notebook goes on below a flow's cell, and there its names are bound to other data: that is no news where
     the cell is known to be below. A function or class that is defined again is.
@@ -33,7 +35,9 @@ def executed_since(
     earlier: dict[str, Captured] = {}
     for step in steps:
         then, _ = step.slice(history, names, earlier)
-        look = history.look(wanted_names(step.cell, history), optional=step.cell.names.optional)
+        # what was displayed last is another thing after each cell
+        names_now = {name for name in wanted_names(step.cell, history) if not is_displayed(name)}
+        look = history.look(names_now, optional=step.cell.names.optional)
         again = replace(step, place=len(history.executed), look=look)
         now, _ = again.slice(history, names, earlier)
         earlier[step.name] = step
@@ -44,33 +48,43 @@ def executed_since(
         news = [one for one in after if one.index >= step.place and not _is_own(one, step)]
         told = [one for one in news if isinstance(one.statement.node, _DEFINITIONS) or not is_below(one.cell)]
         if told:
-            fresh = [one for one in told if one.statement.text not in before]
-            yield _told((fresh or told)[0])
+            fresh = [one for one in told if one.statement.text not in before] or told
+            known = names_now.union(*(history.executed[index].binds for index in then.statements))
+            # what only leads to the change, such as another name for the thing, is not what happened
+            cause = next((one for one in fresh if one.writes or one.binds & known), fresh[0])
+            yield step.name, _told(cause, known)
 
 
 def _is_own(one: Executed, step: Captured) -> bool:
     return one.cell.step is not None and one.cell.step[0] == step.cell.header.flow
 
 
-def _told(one: Executed) -> str:
-    """Say what a statement did: "`helper` was redefined in In[12]"."""
-    names = sorted(one.binds) or sorted(one.statement.names.mutates)
+def _told(one: Executed, known: Collection[str]) -> str:
+    """Say what a statement did to what a flow knows: "`helper` was redefined in In[12]"."""
+    names = sorted(one.binds & set(known)) or sorted(one.binds) or sorted(one.statement.names.mutates)
     if isinstance(one.statement.node, _DEFINITIONS):
         done = "redefined" if not one.is_import else "imported again"
     elif one.binds:
         done = "bound again"
     else:
         done = "changed"
-    states = [state for key in writes_of(one) if (state := state_of(key)) is not None]
-    what = (
-        f"`{names[0]}` was" if names and not (states and not one.binds) else f"what {states[0]} is set to was"
-    )
-    return f"{what} {done} in {one.cell.label}"
+    states = sorted(state for key in writes_of(one) if (state := state_of(key)) is not None)
+    if states and one.binds.isdisjoint(known):
+        return f"what {states[0]} is set to was changed in {one.cell.label}"
+    if names:
+        return f"`{names[0]}` was {done} in {one.cell.label}"
+    first = one.statement.text.strip().partition("\n")[0]
+    return f"`{first[:60]}` was executed in {one.cell.label}"
 
 
 def changed_modules(flow: Flow) -> Iterator[str]:
     """Say which of the notebook's own modules are other ones than when the flow was captured."""
+    if not flow.requirements.modules:
+        return
     world = World(flow.folder)
+    for entry in flow.closure:
+        if extends_path(entry.source):
+            world.searches(ast.parse(to_python(entry.source)))
     for name, sha in flow.requirements.modules.items():
         file = world.own_file(name)
         if file is None:
@@ -80,11 +94,14 @@ def changed_modules(flow: Flow) -> Iterator[str]:
 
 
 def difference(recorded: Flow, source: Flow) -> str:
-    """Say that a notebook's cells, from top to bottom, give another flow than was captured; else nothing."""
-    if recorded.digest == source.digest:
+    """Say that a notebook's cells, from top to bottom, give another flow than was captured; else nothing.
+
+    Cells alone never give what is frozen, which is told by itself.
+    """
+    if recorded.digest == source.digest or any(entry.how == "frozen" for entry in recorded.closure):
         return ""
     here, there = ([entry.source for entry in flow.closure] for flow in (recorded, source))
     other = next((text for text in [*there, *here] if (text in here) != (text in there)), "")
     first = next((line for line in other.split("\n") if line.strip() and not line.startswith("#")), "")
     where = f": `{first.strip()[:60]}` is in one of them only" if first else ""
-    return f"run from top to bottom, the notebook gives another flow than was captured{where}"
+    return f"run from top to bottom, the notebook gives another {recorded.name} than was captured{where}"

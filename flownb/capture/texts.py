@@ -25,6 +25,10 @@ _HINTS = ("eval(", "query(", "exec(", "sql", "~", "execute(")
 _AFTER = re.compile(r"\b(?:from|join|update|into|table)\s+([^\W\d]\w*)", re.IGNORECASE)
 _AT = re.compile(r"(?<!\w)@([^\W\d]\w*)")
 _ALL_NAMES = re.compile(r"\b(?:globals|locals|vars)\(\)(?!\s*\[)")
+_SUBCLASSES = "__subclasses__"
+_UNPICKLING = re.compile(
+    r"\b(?:pickle|joblib|torch|dill|cloudpickle)\.loads?\(|\bread_pickle\(|\bshelve\.open\("
+)
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -49,6 +53,21 @@ def unseen_texts(node: ast.AST, texts: Mapping[str, str]) -> Iterator[tuple[int,
 def hands_names_out(source: str) -> bool:
     """Whether code gives all its names away: `template.format_map(globals())`."""
     return _ALL_NAMES.search(source) is not None
+
+
+def asks_for_subclasses(source: str) -> bool:
+    """Whether code asks classes for those that were derived from them."""
+    return _SUBCLASSES in source
+
+
+def finds_classes(source: str) -> bool:
+    """Whether code finds classes of the notebook without naming them, as what loads pickled objects does."""
+    return _SUBCLASSES in source or _UNPICKLING.search(source) is not None
+
+
+def extends_path(source: str) -> bool:
+    """Whether code says where modules are found."""
+    return "sys.path" in source or "addsitedir" in source
 
 
 def words_in(node: ast.AST) -> frozenset[str]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.capture.things import Figure, Library, Log, Scope, Thing
+from flownb.capture.things import Class, Figure, Library, Log, Scope, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ class World:
     loaded: dict[str, int] = field(default_factory=dict)  #: the first statement that imported each module
     first: dict[str, int] = field(default_factory=dict)  #: the first statement that bound each name
     texts: dict[str, str] = field(default_factory=dict)  #: names that are bound to a text written out
-    paths: list[str] = field(default_factory=list)  #: folders that were put on `sys.path` by literals
+    paths: list[str] = field(default_factory=list)  #: texts by which folders may have been put on `sys.path`
     places: dict[str, Path | None] = field(default_factory=dict)  #: where the notebook's own modules lie
     libraries: dict[str, Library] = field(default_factory=dict)
     modules: dict[str, Scope | None] = field(default_factory=dict)  #: the notebook's own, by their names
@@ -47,6 +47,7 @@ class World:
     underscore: int | None = None  #: the statement whose value `_` is, as long as nobody else has bound that
     figure: Figure = field(default_factory=Figure)  #: the present one
     stars: list[str] = field(default_factory=list)  #: libraries all of whose names were imported
+    asks_for_subclasses: bool = False  #: some code does
     figures_stay: bool = False  #: over the end of a cell: they are not shown and closed by the inline backend
 
     def library(self, path: str) -> Library:
@@ -55,6 +56,12 @@ class World:
         if found is None:
             found = self.libraries[path] = Library(path)
         return found
+
+    def classes(self) -> Iterator[str]:
+        """Yield the names that are bound to classes whose source is known."""
+        for name, value in self.scope.vars.items():
+            if any(isinstance(thing, Class) for thing in value):
+                yield name
 
     def state(self, name: str) -> Thing:
         """Return what is set of a library or of the process."""
@@ -104,6 +111,12 @@ class World:
             self.underscore = now
         if count is not None:
             self.names[f"_{count}"] = Log([now], f"_{count}")
+
+    def searches(self, node: ast.AST) -> None:
+        """Take note that code puts folders on `sys.path`: each text in it may be one."""
+        texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
+        self.paths += [text for text in texts if isinstance(text, str)]
+        self.places = {top: place for top, place in self.places.items() if place is not None}
 
     def own_file(self, module: str) -> Path | None:
         """Return the file of a module that is the notebook's own; None for one that is installed.

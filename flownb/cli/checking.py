@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME=VALUE",
     shell_complete=complete_assignment,
-    help="The value of a parameter that has no default.",
+    help="The value of a parameter that has no default; @env:VARIABLE and the like as for `flownb run`.",
 )
 @click.option(
     "--trust", "trusted", is_flag=True, help="Check it this once, though its store came from elsewhere."
@@ -36,14 +36,15 @@ def check_command(*, reference: str, assignments: Sequence[str], trusted: bool, 
 
     Exit status: 0 nothing differs, 1 something does or the flow failed, 2 it could not be started.
     """
+    from flownb.cli.running import given_values
     from flownb.environments.checking import check_flow
-    from flownb.parameters import parse_assignment, validate
+    from flownb.parameters import validate
     from flownb.runs.markup import visible
     from flownb.storage import open_flow, trust
     from flownb.ui.checking import check_table
 
     storage, flow = open_flow(reference)
-    values = validate(flow, dict(map(parse_assignment, assignments)), text=True)
+    values = validate(flow, given_values(flow, assignments), text=True)
     for note in storage.notes(flow):
         say(f"flownb: ⚠ {visible(note)}")
     with trust.allow_once(storage) if trusted else nullcontext():

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import OutputError
+from flownb.runs.outputs import read_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,13 +27,13 @@ def value_text(output: OutputRecord, folder: Path) -> str:
     from flownb.cli.printing import output_text, terminal_text
 
     if output.format == "json":
-        return terminal_text(json.dumps(_value(output, folder), ensure_ascii=False, indent=2))
+        return terminal_text(json.dumps(read_output(output, folder), ensure_ascii=False, indent=2))
     if output.format == "text":
-        return terminal_text(str(_value(output, folder)))
+        return terminal_text(str(read_output(output, folder)))
     if output.format in ("python", "typed", "npy"):
-        return terminal_text(repr(_value(output, folder)))
+        return terminal_text(repr(read_output(output, folder)))
     if output.format in _TABLES:
-        return terminal_text(_table_text(_value(output, folder)))
+        return terminal_text(_table_text(read_output(output, folder)))
     if output.format == "picture":
         return "\n".join(str(path) for path in _files(output, folder))
     return output_text(output, folder)
@@ -74,7 +75,7 @@ def _to_file(output: OutputRecord, folder: Path, to: Path) -> Path:
             shutil.copyfile(source, to)
             return to
     if output.format in _TABLES and to.suffix.lower() == ".csv":
-        _write_csv(_value(output, folder), to)
+        _write_csv(read_output(output, folder), to)
         return to
     kinds = sorted({source.suffix for source in files} | ({".csv"} if output.format in _TABLES else set()))
     raise OutputError(
@@ -83,19 +84,9 @@ def _to_file(output: OutputRecord, folder: Path, to: Path) -> Path:
 
 
 def _files(output: OutputRecord, folder: Path) -> list[Path]:
-    names = output.detail.get("files") or [output.file]
     # the names are from a record, which somebody may have changed
-    paths = [folder / str(name) for name in names if name]
+    paths = [folder / name for name in output.files]
     return [path for path in paths if path.resolve().parent == folder.resolve()]
-
-
-def _value(output: OutputRecord, folder: Path) -> Any:
-    from flownb.runs.values import load
-
-    try:
-        return load(output.to_json(), folder)
-    except ValueError as error:
-        raise OutputError(str(error)) from error
 
 
 def _table_text(table: Any) -> str:

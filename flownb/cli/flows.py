@@ -95,7 +95,7 @@ def _none_yet(storage: Storage, store: str) -> str:
 @_reference
 @_json
 def show_command(reference: str, *, as_json: bool) -> None:
-    """Show the flow REF: parameters, steps and their graph, what it carries, outputs, versions."""
+    """Show the flow REF: parameters, steps and their graph, what it replays, outputs, versions."""
     from flownb.storage import open_flow
 
     storage, flow = open_flow(reference)

@@ -28,7 +28,7 @@ READER_GONE = 141
 _COMMANDS = {
     "run": ("flownb.cli.running", "Run a flow and show its outputs."),
     "list": ("flownb.cli.flows", "List the flows of a storage."),
-    "show": ("flownb.cli.flows", "Show what a flow takes, does, carries and gives."),
+    "show": ("flownb.cli.flows", "Show what a flow takes, replays, does and gives."),
     "check": ("flownb.cli.checking", "Run a flow isolated, and compare it with its capture."),
     "params": ("flownb.cli.flows", "Show the parameters of a flow."),
     "history": ("flownb.cli.versions", "Show the versions of a flow: when, who, what changed, their runs."),
@@ -39,7 +39,10 @@ _COMMANDS = {
     "copy": ("flownb.cli.sharing", "Copy a flow, or all of a store, into another store."),
     "push": ("flownb.cli.sharing", "Send a Git store's flows to its remote."),
     "pull": ("flownb.cli.sharing", "Take over what others pushed to a Git store's remote."),
-    "trust": ("flownb.cli.trusting", "Let the flows of a store that came from elsewhere run."),
+    "trust": (
+        "flownb.cli.trusting",
+        "Let the flows of a store from elsewhere run, or a run's outputs be read.",
+    ),
     "runs": ("flownb.cli.history", "List the runs of this project, the newest first."),
     "logs": ("flownb.cli.history", "Print the log of a run."),
     "outputs": ("flownb.cli.history", "Show the outputs of a run, print one, or copy them out."),

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from flownb.cli.completing import complete_output, complete_run
+from flownb.cli.looking import project_option
 from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
 
 _LOOK_EVERY = 0.2  # seconds
@@ -16,14 +17,6 @@ _STATES = ("Pending", "Running", "Success", "Failed", "Cancelled", "Crashed")
 
 _run = click.argument("run", metavar="RUN", shell_complete=complete_run)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-_project = click.option(
-    "--project",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path(),
-    metavar="FOLDER",
-    is_eager=True,
-    help="The project whose runs are meant; by default the one that this folder is in.",
-)
 
 
 @click.command("runs")
@@ -31,7 +24,7 @@ _project = click.option(
 @click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only runs in this state.")
 @click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, help="How many at most.")
 @_json
-@_project
+@project_option
 def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bool, project: Path) -> None:
     """List the runs of this project, the newest first."""
     from flownb.cli.looking import records_of
@@ -50,7 +43,7 @@ def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bo
 @click.command("logs")
 @_run
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes until the run has ended.")
-@_project
+@project_option
 def logs_command(run: str, *, follow: bool, project: Path) -> None:
     """Print the log of RUN (an id, a beginning or end of one, or `last`)."""
     from flownb.cli.looking import find_run
@@ -76,7 +69,7 @@ def logs_command(run: str, *, follow: bool, project: Path) -> None:
     help="Copy to a file, or all of them into a folder; a table also as .csv.",
 )
 @_json
-@_project
+@project_option
 def outputs_command(run: str, name: str | None, *, to: Path | None, as_json: bool, project: Path) -> None:
     """Show the outputs of RUN, or print the output NAME: tables as text, data as JSON, of others the file."""
     from flownb.cli.exporting import export, value_text
@@ -112,7 +105,7 @@ def outputs_command(run: str, name: str | None, *, to: Path | None, as_json: boo
 
 @click.command("cancel")
 @_run
-@_project
+@project_option
 def cancel_command(run: str, *, project: Path) -> None:
     """Cancel RUN: its steps are interrupted, its processes end, and it is recorded as Cancelled."""
     from flownb.cli.looking import find_run

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,6 +14,17 @@ if TYPE_CHECKING:
     from flownb.runs.project import Project
     from flownb.runs.record import OutputRecord, RunRecord
     from flownb.runs.store import RecordStore
+
+
+#: of the commands that are about a project's runs
+project_option = click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    metavar="FOLDER",
+    is_eager=True,
+    help="The project whose runs are meant; by default the one that this folder is in.",
+)
 
 
 def project_of(flow: Flow) -> Project:

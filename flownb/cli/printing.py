@@ -57,15 +57,17 @@ def terminal_text(text: str) -> str:
 def output_text(output: OutputRecord, folder: Path) -> str:
     """Write one output for people: name, type, size, and a few lines of what it is, or where."""
     from flownb.runs.markup import size_text, visible
+    from flownb.runs.show import NOT_TRUSTED
 
     title = f"{visible(output.name)} · {visible(output.type)}"
+    if output.needs_trust:
+        title += f" · {NOT_TRUSTED}"
     if output.format == "error":
         return f"{title} · ✗ could not be stored: {visible(output.error)}"
     lines = [f"{title} · {size_text(output.size)}"]
     shown = visible(output.preview, lines=True).splitlines()
     if output.format == "picture" or not shown:
-        names = output.detail.get("files") or [output.file]
-        shown = [visible(str(folder / str(name))) for name in names]
+        shown = [visible(str(folder / name)) for name in output.files]
     lines += shown[:_PREVIEW_LINES]
     if len(shown) > _PREVIEW_LINES:
         lines.append("…")

@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME=VALUE",
     shell_complete=complete_assignment,
-    help="A parameter's value; as often as there are parameters.",
+    help="A parameter's value; as often as there are parameters. @env:VARIABLE, @file:PATH, @- (standard "
+    "input) and @prompt say where it is; @@ stands for one @ at its beginning.",
 )
 @click.option(
     "-f",
     "--parameters-file",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Values from a YAML, JSON or TOML file; -p goes before it.",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="Values from a YAML, JSON or TOML file, or from standard input (-); -p goes before it.",
 )
 @click.option("--environment", metavar="NAME", help="An environment of the project's flownb.toml.")
 @click.option("--engine", metavar="NAME", help="A papermill engine.")
@@ -95,7 +96,7 @@ def run_command(
     # what each run needs, while other things are looked at
     threading.Thread(target=import_nbformat, name="flownb-import").start()
     storage, flow = open_flow(reference)
-    given = given_values(file, assignments)
+    given = given_values(flow, assignments, file)
     for note in storage.notes(flow):
         say(f"flownb: ⚠ {visible(note)}")
     chosen = {
@@ -128,13 +129,28 @@ def run_command(
     return _status(run, project)
 
 
-def given_values(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
-    """Return the values given, those of the file first, so that the command line's own replace them."""
-    from flownb.parameters import parse_assignment, read_file
+def given_values(flow: Flow, assignments: Sequence[str], file: Path | None = None) -> dict[str, Any]:
+    """Return the values given, those of the file first, so that the command line's own replace them.
 
-    given: dict[str, Any] = dict(read_file(file)) if file is not None else {}
-    given.update(parse_assignment(assignment) for assignment in assignments)
-    return given
+    Warns of secrets that are written into the command.
+    """
+    from flownb.errors import ParameterError
+    from flownb.parameters import Assignments, read_file
+
+    given = Assignments(flow, assignments)
+    readers = [
+        *(["-f -"] if file == Path("-") else []),
+        *(f"-p {each}" for each in given.from_standard_input),
+    ]
+    if len(readers) > 1:
+        raise ParameterError(f"standard input is read once, and {' and '.join(readers)} want it")
+    for name in given.open_secrets:
+        say(
+            f"flownb: ⚠ everybody on this machine can read the value of `{name}` in the list of processes: "
+            f"say where it is instead, as in -p {name}=@env:VARIABLE, @file:PATH, @- or @prompt"
+        )
+    values: dict[str, Any] = dict(read_file(file)) if file is not None else {}
+    return {**values, **given.values()}
 
 
 def _environment(project: Project, flow: Flow, name: str | None, options: dict[str, Any]) -> Environment:

@@ -57,7 +57,7 @@ def history_command(reference: str, *, limit: int, as_json: bool) -> None:
 @click.option("--text", "as_text", is_flag=True, help="As a unified diff of both flows' whole text.")
 @_json
 def diff_command(old: str, new: str | None, *, as_text: bool, as_json: bool) -> None:
-    """Show how the second flow differs from the first: parameters, steps, outputs, what it carries.
+    """Show how the second flow differs from the first: parameters, steps, outputs, what it replays.
 
     `@VERSION` alone is another version of the first flow. Without a second one, the first is compared
     with the version before it.

@@ -36,13 +36,21 @@ def engine_names() -> tuple[str, ...]:
     return tuple(sorted({*there, FORKING, STANDARD}))
 
 
-def check(*, engine: str = FORKING, kernel: str | None = None) -> None:
-    """Raise `EnvironmentRefused`, naming those there are, where an engine or a kernel is not there."""
+def check(*, engine: str = FORKING, kernel: str | None = None, secrets: bool = False) -> None:
+    """Raise `EnvironmentRefused`, naming those there are, where an engine or a kernel is not there.
+
+    Where there are `secrets` to be given to the notebook also an engine that takes none is refused.
+    """
     from flownb.engine.kernelspecs import check_kernel
 
     if engine not in (FORKING, STANDARD) and engine not in engine_names():
         raise EnvironmentRefused(
             f"papermill knows no engine {engine!r} here; there are: {', '.join(engine_names())}"
+        )
+    if secrets and engine not in (FORKING, STANDARD):
+        raise EnvironmentRefused(
+            f"papermill's engine {engine!r} cannot be given secret parameters without writing them into the "
+            f"notebook; use the engine {FORKING!r} or {STANDARD!r}"
         )
     if kernel is not None:
         check_kernel(kernel)
@@ -106,7 +114,7 @@ def execute(
 
 
 def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
-    check(engine=session.engine)
+    check(engine=session.engine, secrets=bool(session.secrets))
     kernel = kernel or nb.metadata.get("kernelspec", {}).get("name")
     if not kernel:
         raise EnvironmentRefused(

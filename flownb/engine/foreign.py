@@ -21,7 +21,6 @@ from flownb.engine.ending import CellError, Ending, error_of
 from flownb.engine.kernelspecs import check_folder, child_environment
 from flownb.engine.manager import Manager
 from flownb.engine.process import Watched
-from flownb.errors import EnvironmentRefused
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -44,14 +43,9 @@ main(int(sys.argv[2]))
 def run_foreign(nb: NotebookNode, kernel_name: str, session: Session) -> None:
     """Execute `nb` in place with the papermill engine that the session names.
 
-    The session's `ending` says how it ended. Raises what its observer raises, and `EnvironmentRefused`
-    where secrets would have to be delivered: those engines have no way for them.
+    The session's `ending` says how it ended. Raises what its observer raises. There are no secrets by now:
+    those engines have no way for them.
     """
-    if session.secrets:
-        raise EnvironmentRefused(
-            f"papermill's engine {session.engine!r} cannot be given secret parameters without writing them "
-            "into the notebook; use the engine `nbclient`"
-        )
     check_folder(session.cwd)
     manager = Manager(nb, session.observer, progress_bar=False)
     manager.notebook_start()

@@ -214,9 +214,9 @@ class LocalEnvironment(Environment):
         from flownb.engine import check
         from flownb.environments.plan import Plan
 
-        check(engine=self.engine, kernel=self.kernel or flow.kernel)
         plan = Plan(flow, values)
-        _ = plan.notebook, plan.secrets, plan.document  # a value that cannot be written is an error now
+        check(engine=self.engine, kernel=self.kernel or flow.kernel, secrets=bool(plan.secrets))
+        _ = plan.notebook, plan.document  # a value that cannot be written is an error now
         return plan
 
     def _supervisor(self, storage: Storage, plan: Plan, asked_by: str) -> Supervisor:

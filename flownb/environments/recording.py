@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flownb.engine import Observer, Silent
@@ -12,9 +13,11 @@ from flownb.engine.ending import plain
 from flownb.environments.meter import Meter, Taken
 from flownb.environments.plan import step_of, steps_by_cell, wants_collecting
 from flownb.environments.share import Share
+from flownb.errors import RecordError
 from flownb.runs.collect import collected, snippet
 from flownb.runs.executed import mark, write_atomic
-from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
+from flownb.runs.record import RUN_CODE, OutputRecord, RunError, RunRecord, StepRecord
+from flownb.runs.signing import Key
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
@@ -42,6 +45,17 @@ class Books:
     spans: list[Taken] = field(default_factory=list)  #: what each step took
     revision: int = 0  #: counts up when there is something new to show
     _known: dict[int, int] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> Key | None:
+        """The user's key, for what runs code when it is read back; None where there can be none."""
+        try:
+            return Key.made()
+        except RecordError as error:
+            self.log.note(
+                f"outputs that are pickled are not signed, so they are to be trusted first: {error}"
+            )
+            return None
 
     def change(self, **changed: Any) -> None:
         """Change the record, here and in the store."""
@@ -186,7 +200,8 @@ class Recorder(Observer):
         folder = self._books.record.outputs_folder
         records = [self._books.redacted.output(record, folder) for record in records]
         for record in records:
-            self._books.store.add_output(self._books.record.id, record)
+            key = self._books.key if record.format in RUN_CODE else None
+            self._books.store.add_output(self._books.record.id, record, key)
             if record.error:
                 self._books.log.note(f"output {record.name} of step {step.name}: {record.error}")
         about = cell.metadata.setdefault("flownb", type(cell)())

@@ -50,7 +50,7 @@ class Secrecy:
         Where the value holds a secret its files are deleted, and the record says why. Names and digests
         stay as they are, else the value could not be read back.
         """
-        paths = [folder / str(file) for file in record.detail.get("files") or [record.file] if file]
+        paths = [folder / file for file in record.files]
         if not self._holds_secret(record, paths):
             return replace(
                 record, preview=self(record.preview), type=self(record.type), error=self(record.error)

@@ -62,6 +62,19 @@ def look_into(walker: Expressions, node: ast.Call) -> None:
                 _expand(walker, text)
 
 
+def named_in_namespace(walker: Expressions, node: ast.Subscript) -> str | None:
+    """Return the module's name that is read by `globals()["x"]`; None where none is, or it cannot be told."""
+    match node:
+        case ast.Subscript(
+            value=ast.Call(func=ast.Name(id=name), args=[], keywords=[]),
+            slice=ast.Constant(value=str(key)),
+            ctx=ast.Load(),
+        ) if name == "globals" or (name in ("vars", "locals") and walker.scope.kind == "module"):
+            plain = walker.scope.refers(name) == name and name not in walker.state.bound
+            return key if plain and key.isidentifier() else None
+    return None
+
+
 def _is_get_ipython(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
 
@@ -87,10 +100,10 @@ def _builtin(walker: Expressions, node: ast.Call, name: str) -> None:
         if not node.args and walker.scope.kind != "function":
             walker.opaque(node, f"{name}()")
         return
-    walker.opaque(node, f"{name}()" if name == "globals" else f"{name}(...)")
-    if name != "globals" and len(node.args) == 1 and not node.keywords:
-        for text in _texts(node):
-            _embedded(walker, node, text, node.lineno - 1)
+    if name != "globals" and len(node.args) == 1 and not node.keywords and (texts := _texts(node)):
+        _embedded(walker, node, texts[0], node.lineno - 1)
+    else:
+        walker.opaque(node, f"{name}()" if name == "globals" else f"{name}(...)")
 
 
 def _query(walker: Expressions, node: ast.Call) -> None:

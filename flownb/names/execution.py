@@ -111,7 +111,10 @@ class Execution:
 
     def load(self, name: str) -> None:
         """Take note that `name` is read here."""
-        key = self.scope.refers(name)
+        self.load_key(self.scope.refers(name))
+
+    def load_key(self, key: str) -> None:
+        """Take note that a name of the module is read here, or one of a scope's own."""
         state = self.state
         if not key or state.dead:
             return

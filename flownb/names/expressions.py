@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from flownb.names import scopes
-from flownb.names.calls import look_into
+from flownb.names.calls import look_into, named_in_namespace
 from flownb.names.execution import Closure, Execution, State, join
 from flownb.names.scopes import Block, Kind, Scope
 
@@ -154,6 +154,12 @@ class Expressions(Execution):
         self.visit(node.value)
         if node.attr in {"user_ns", "user_global_ns"}:
             self.opaque(node, f".{node.attr}")
+
+    def _on_subscript(self, node: ast.Subscript) -> None:
+        if (name := named_in_namespace(self, node)) is not None:
+            self.load_key(name)
+        else:
+            self.block(ast.iter_child_nodes(node))
 
     def _on_binop(self, node: ast.BinOp) -> None:
         rights = [node.right]

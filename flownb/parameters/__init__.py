@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from flownb.parameters.recorded import json_value, read_value, recorded_value, typed
     from flownb.parameters.secret import Redactor, Secret, is_secret, redact
     from flownb.parameters.settling import Settling, with_held
+    from flownb.parameters.sources import Assignments
     from flownb.parameters.validation import Validator, validate
 
 __all__ = [
     "EXACT",
     "PLAIN_NAMES",
+    "Assignments",
     "Context",
     "Leading",
     "ParameterInfo",
@@ -92,6 +94,7 @@ _MODULES = {
     "recorded": ("json_value", "read_value", "recorded_value", "typed"),
     "secret": ("Redactor", "Secret", "is_secret", "redact"),
     "settling": ("Settling", "with_held"),
+    "sources": ("Assignments",),
     "validation": ("Validator", "validate"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flownb.flow import Carried, Flow
 
+_STAR = re.compile(r"\bimport\s*\(?\s*\*")
 _WORD = re.compile(r"[^\W\d]\w*")
 #: a carried entry longer than this is data, not a declaration of types
 _LONGEST = 50_000
@@ -81,6 +82,9 @@ def context_of_flow(flow: Flow) -> Context:
     for entry in flow.closure:
         # what a later step carries for itself is not there yet
         bound = {name for name in entry.bound if not entry.step or name not in names}
+        if not entry.bound and _STAR.search(entry.source):  # all names of a module
+            names.update((n, m) for n, m in _meanings(statements(entry.source)) if n in wanted)
+            continue
         if not _readable(entry) or not wanted & bound:
             names.update(dict.fromkeys(bound, Opaque()))
             continue

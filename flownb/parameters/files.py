@@ -1,12 +1,14 @@
 """Parameters from the command line's `name=value` and from files.
 
 JSON and TOML say of what type a value is. YAML guesses (`12:30` is 750, `no` is false): what is written in it
-is `Text`, and the declared type says what it stands for, as on the command line.
+is `Text`, and the declared type says what it stands for, as on the command line. Standard input and pipes
+have no name that says which it is: JSON is told by its text, all else there is YAML.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ from flownb.parameters.coerce import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from os import PathLike
+
+STANDARD_INPUT = Path("-")  #: stands for what comes from there
 
 #: the most values that a file may stand for: YAML's references can make a small file endless
 _MOST_VALUES = 1_000_000
@@ -52,6 +56,7 @@ def parse_assignment(text: str) -> tuple[str, Text]:
 def read_file(path: str | PathLike[str]) -> dict[str, Any]:
     """Return the parameters that a YAML, JSON or TOML file gives: a mapping of names to values.
 
+    `-` is standard input; that, and what has no suffix, such as a pipe, is JSON or YAML.
     Raises `ParameterError` that names the file, and the line where there is one.
     """
     file = Path(path)
@@ -61,13 +66,7 @@ def read_file(path: str | PathLike[str]) -> dict[str, Any]:
             f"parameters are read from .yaml, .yml, .json and .toml files; {file} is none of these"
         )
     try:
-        found = reader(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ParameterError(f"there is no file {file} to read parameters from") from None
-    except UnicodeDecodeError:
-        raise ParameterError(f"{file} is not text in UTF-8") from None
-    except OSError as error:
-        raise ParameterError(f"{file} cannot be read: {error.strerror}") from error
+        found = reader(read_text(file))
     except _FileError as error:
         place = f"{file}, line {error.line}" if error.line else f"{file}"
         raise ParameterError(f"{place}: {error}") from error
@@ -82,6 +81,30 @@ def read_file(path: str | PathLike[str]) -> dict[str, Any]:
         if not isinstance(name, str):
             raise ParameterError(f"{file}: a parameter's name is text, and {name!r} is not; put it in quotes")
     return {str(name): value for name, value in found.items()}
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a file, or of standard input. Raises `ParameterError` that names it."""
+    name = "standard input" if file == STANDARD_INPUT else str(file)
+    if file == STANDARD_INPUT and sys.stdin is None:
+        raise ParameterError("standard input is closed")
+    try:
+        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ParameterError(f"there is no file {name} to read parameters from") from None
+    except UnicodeDecodeError:
+        raise ParameterError(f"{name} is not text in UTF-8") from None
+    except OSError as error:
+        raise ParameterError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _read_told_by_text(text: str) -> Any:
+    try:
+        json.loads(text)
+    except ValueError:
+        return _read_yaml(text)
+    return _read_json(text)
 
 
 def _read_json(text: str) -> Any:
@@ -165,6 +188,7 @@ def _size(node: Any, known: dict[int, float], kind: type) -> float:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
+    "": _read_told_by_text,
     ".json": _read_json,
     ".yaml": _read_yaml,
     ".yml": _read_yaml,

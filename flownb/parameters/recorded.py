@@ -148,7 +148,9 @@ def typed(value: Any) -> str:
     plain = json_value(value)
     if plain is None:
         return "none"
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    if not isinstance(plain, str):
+        return json.dumps(plain, ensure_ascii=False)
+    return f"@{plain}" if plain.startswith("@") else plain  # one alone says where a value is
 
 
 def _duration(value: dt.timedelta) -> str:

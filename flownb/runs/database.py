@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 class Database:
     """Opens the file when it is first needed, once for all of this process that name it."""
 
-    def __init__(self, path: Path, prepare: Callable[[], object]) -> None:
-        """`prepare` makes the folder of `path`; it is called before the file is first written."""
+    def __init__(
+        self, path: Path, prepare: Callable[[], object], check: Callable[[], object] = lambda: None
+    ) -> None:
+        """`prepare` makes the folder of `path`, and is called before the file is first written.
+
+        `check` is called before it is first read, and raises where it is not to be.
+        """
         self.path = path
         self._prepare = prepare
+        self._check = check
         self._file = shared_file(path)
 
     @contextlib.contextmanager
@@ -51,6 +57,8 @@ class Database:
         if not self.path.exists():
             return []
         with self._words("read"), self._file.turn():
+            if not self._file.is_open:
+                self._check()
             try:
                 connection = self._file.connection()
             except sqlite3.OperationalError:

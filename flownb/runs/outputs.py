@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import OutputError
+from flownb.errors import OutputError, RecordError
 from flownb.runs import show
 from flownb.runs.markup import block, muted
+from flownb.runs.signing import Key
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Outputs(Mapping[str, Any]):
 
     Values are read when they are asked for; names, types, sizes and previews are known without. Raises
     `OutputError`: a `KeyError` too where there is no such output, saying why where its step did not finish.
+    What is pickled is read where this user recorded it on this machine, or has trusted it.
     """
 
     def __init__(
@@ -38,12 +41,14 @@ class Outputs(Mapping[str, Any]):
         records: Iterable[OutputRecord],
         folder: Path,
         *,
+        run: str = "",
         steps: Sequence[StepRecord] = (),
         document: Path | None = None,
     ) -> None:
-        """`folder` holds the files; `steps` and the flow document tell why an output is not there."""
+        """`folder` holds the files of that run; `steps` and its document tell why an output is not there."""
         self._records = {record.name: record for record in records}
         self._folder = folder
+        self._run = run
         self._steps = {step.name: step for step in steps}
         self._document = document
         self._values: dict[str, Any] = {}
@@ -51,7 +56,7 @@ class Outputs(Mapping[str, Any]):
     @classmethod
     def of(cls, run: RunRecord, records: Iterable[OutputRecord]) -> Outputs:
         """Return the outputs of a run as it is recorded."""
-        return cls(records, run.outputs_folder, steps=run.steps, document=run.document)
+        return cls(records, run.outputs_folder, run=run.id, steps=run.steps, document=run.document)
 
     @property
     def records(self) -> list[OutputRecord]:
@@ -64,16 +69,7 @@ class Outputs(Mapping[str, Any]):
         record = self._records.get(name)
         if record is None:
             raise OutputNotFoundError(self._why_not(name))
-        from flownb.runs.values import load
-
-        try:
-            value = load(record.to_json(), self._folder)
-        except ValueError as error:
-            raise OutputError(f"output {error}") from error
-        except Exception as error:
-            raise OutputError(
-                f"output `{name}` ({record.type}) cannot be read back: {type(error).__name__}: {error}"
-            ) from error
+        value = read_output(record, self._folder, self._run)
         self._values[name] = value
         return value
 
@@ -116,6 +112,38 @@ class Outputs(Mapping[str, Any]):
         return block(show.outputs_table_html(self.records) or muted("no outputs"))
 
 
+def read_output(record: OutputRecord, folder: Path, run: str = "") -> Any:
+    """Return the value of an output from the `outputs` folder of that run.
+
+    Raises `OutputError`, also where to read it would run code that is not known to be this user's own.
+    """
+    from flownb.runs.values import load
+
+    if record.needs_trust:
+        raise OutputError(_wants_trust(record, run))
+    try:
+        return load(record.to_json(), folder)
+    except ValueError as error:
+        raise OutputError(f"output {error}") from error
+    except Exception as error:
+        raise OutputError(
+            f"output `{record.name}` ({record.type}) cannot be read back: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _wants_trust(record: OutputRecord, run: str) -> str:
+    try:
+        Key.read()
+        problem = ""
+    except RecordError as error:
+        problem = f" ({error})"
+    return (
+        f"output `{record.name}` ({record.type}) is pickled, and to read a pickle is to run what is in it: "
+        f"nothing says that you recorded it on this machine{problem}. If you know where it comes from, "
+        f"let it be read: flownb trust --run {shlex.quote(run) if run else 'RUN'}"
+    )
+
+
 def declared_outputs(document: Path) -> dict[str, str]:
     """Return the outputs that a flow document declares, each with its step; none where it cannot be read.
 
@@ -124,10 +152,12 @@ def declared_outputs(document: Path) -> dict[str, str]:
     try:
         cells = json.loads(document.read_bytes())["cells"]
         blocks = [cell.get("metadata", {}).get("flownb", {}) for cell in cells]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        steps = [block for block in blocks if isinstance(block, dict) and block.get("role") == "step"]
+        declared = {
+            str(name): str(block.get("step")) for block in steps for name in block.get("outputs") or ()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
-    steps = [block for block in blocks if isinstance(block, dict) and block.get("role") == "step"]
-    declared = {str(name): str(block.get("step")) for block in steps for name in block.get("outputs") or ()}
     return declared | {
         name: str(block.get("step")) for block in steps for name in ["result"] if block.get(name)
     }

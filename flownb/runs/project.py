@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -66,6 +68,29 @@ class Project:
         """Return where the files of one run are: `flow.ipynb`, `executed.ipynb`, `outputs` and the others."""
         return self.runs_folder / run_id
 
+    def recorded_folder(self, run_id: str) -> Path:
+        """Return the folder of a run that is recorded here, or where nothing can be if that would lead out.
+
+        Records may have come with the project: the id may be no file's name, and links may be in the folder.
+        """
+        from flownb.runs.values import file_stem, inside
+
+        try:
+            folder = inside(self.runs_folder, run_id)
+            if _is_plain(folder):
+                return folder
+        except (ValueError, OSError):  # no name of a file, or of one too long
+            pass
+        return self.database / file_stem(run_id)  # which is a file
+
+    def check(self) -> None:
+        """Raise `RecordError` where the records' folder, or what is recorded in it, is a link elsewhere."""
+        for path in (self.records, self.runs_folder, self.database):
+            if path.is_symlink():
+                raise RecordError(
+                    f"{path} is a link, and records stay in their project's folder: put it itself there"
+                )
+
     def settings(self) -> dict[str, Any]:
         """Return what `flownb.toml` says; nothing where there is no such file.
 
@@ -93,17 +118,33 @@ class Project:
 
         Raises `RecordError` where it cannot be made.
         """
-        ignore = self.records / ".gitignore"
+        self.check()
         try:
             self.runs_folder.mkdir(parents=True, exist_ok=True)
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
+            with contextlib.suppress(FileExistsError), (self.records / ".gitignore").open("x") as ignore:
+                ignore.write("*\n")
         except OSError as error:
             raise RecordError(
                 f"runs cannot be recorded in {self.records}: {error.strerror or error}; "
                 "make the folder writable, or work in another project folder"
             ) from error
         return self.records
+
+
+def _is_plain(folder: Path) -> bool:
+    """Whether there is nothing but folders and files in a run's folder, which may be gone."""
+    if folder.is_symlink():
+        return False
+    try:
+        with os.scandir(folder) as entries:
+            return all(
+                entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+                for entry in entries
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # another user's
+        return False
 
 
 def _line_of(error: tomllib.TOMLDecodeError, data: bytes) -> str:

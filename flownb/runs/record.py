@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import secrets
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
+
+T = TypeVar("T")
 
 
 def new_run_id() -> str:
@@ -36,8 +41,11 @@ def time_text(time: datetime | None) -> str | None:
 
 
 def time_of(text: str | datetime | None) -> datetime | None:
-    """Read what `time_text` wrote."""
-    return datetime.fromisoformat(text) if isinstance(text, str) else text
+    """Read what `time_text` wrote. Raises `ValueError`."""
+    time = datetime.fromisoformat(text) if isinstance(text, str) else text
+    if isinstance(time, datetime) and time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return time
 
 
 PARAMETERS = "ParameterError"
@@ -57,8 +65,8 @@ class RunError:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `dataclasses.asdict` wrote; fields of a later version are left out."""
-        return cls(**_known(cls, data))
+        """Read what `dataclasses.asdict` wrote; see `_read`."""
+        return _read(cls, data)
 
     @property
     def of_parameters(self) -> bool:
@@ -99,17 +107,20 @@ class StepRecord:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; fields of a later version are left out."""
+        """Read what `to_json` wrote; see `_read`."""
         error = data.get("error")
-        return cls(
-            **{
-                **_known(cls, data),
-                "state": State(data.get("state", State.PENDING)),
-                "started": time_of(data.get("started")),
-                "ended": time_of(data.get("ended")),
-                "error": RunError.from_json(error) if error else None,
-            }
+        return _read(
+            cls,
+            data,
+            state=State(data.get("state", State.PENDING)),
+            started=time_of(data.get("started")),
+            ended=time_of(data.get("ended")),
+            error=RunError.from_json(error) if error else None,
         )
+
+
+RUN_CODE = frozenset({"cloudpickle"})
+"""The formats of outputs that run code of their own when they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +138,30 @@ class OutputRecord:
     preview: str = ""  #: a few lines of text
     detail: dict[str, Any] = field(default_factory=dict)  #: what the format needs for reading it back
     error: str = ""  #: why it could not be stored
+    #: whether it is this user's own, or trusted: known by a signature, and so never part of the JSON data
+    signed: bool = field(default=False, compare=False)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of its files in the run's `outputs` folder; none where it could not be stored."""
+        names = self.detail.get("files") or [self.file]
+        return [str(name) for name in names if name] if isinstance(names, list) else []
+
+    @property
+    def needs_trust(self) -> bool:
+        """Whether reading it would run code that is not known to be this user's own."""
+        return self.format in RUN_CODE and not self.signed
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data: what `flownb.runs.values.load` takes."""
-        return asdict(self)
+        data = asdict(self)
+        del data["signed"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` or `flownb.runs.values.store` wrote; fields of a later version are left out."""
-        return cls(**_known(cls, data))
+        """Read what `to_json` or `flownb.runs.values.store` wrote; see `_read`."""
+        return _read(cls, data, signed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,22 +249,45 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; fields of a later version are left out."""
+        """Read what `to_json` wrote; see `_read`."""
         error = data.get("error")
-        return cls(
-            **{
-                **_known(cls, data),
-                "folder": Path(data["folder"]),
-                "state": State(data["state"]),
-                "created": time_of(data["created"]),
-                "started": time_of(data.get("started")),
-                "ended": time_of(data.get("ended")),
-                "error": RunError.from_json(error) if error else None,
-                "steps": [StepRecord.from_json(step) for step in data.get("steps", ())],
-            }
+        return _read(
+            cls,
+            data,
+            folder=Path(data["folder"]),
+            state=State(data["state"]),
+            created=time_of(data["created"]),
+            started=time_of(data.get("started")),
+            ended=time_of(data.get("ended")),
+            error=RunError.from_json(error) if error else None,
+            steps=[StepRecord.from_json(step) for step in data.get("steps", ())],
         )
 
 
-def _known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    names = {item.name for item in fields(cls)}
-    return {name: value for name, value in data.items() if name in names}
+def _read(cls: type[T], data: Mapping[str, Any], **read: Any) -> T:
+    """Make a record of JSON data; fields of a later version are left out.
+
+    Raises `TypeError` where a field is not of its type: records may have come with a project, and whoever
+    shows them relies on it.
+    """
+    made_of: Any = cls
+    kinds = _kinds(made_of)
+    made: T = cls(**{name: value for name, value in {**data, **read}.items() if name in kinds})
+    for name, kind in kinds.items():
+        value = getattr(made, name)
+        if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
+            raise TypeError(f"`{name}` is {value!r:.60}")
+    if not all(isinstance(text, str) for text in getattr(made, "parameters", {}).values()):
+        raise TypeError("`parameters` are not all texts")
+    return made
+
+
+@functools.cache
+def _kinds(cls: type[Any]) -> dict[str, tuple[type, ...]]:
+    """Return the classes that the value of each field of a dataclass may have."""
+    found = {}
+    for name, hint in get_type_hints(cls).items():
+        parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        kinds = {get_origin(part) or part for part in parts}
+        found[name] = tuple(kinds | {int} if float in kinds else kinds)
+    return found

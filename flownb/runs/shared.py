@@ -131,6 +131,7 @@ def _files() -> _Files:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
+        connection.execute("PRAGMA trusted_schema = OFF")  # the file may have come with a project
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: safe, but not always durable
         bring_up_to_date(connection, path)

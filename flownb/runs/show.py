@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord
 
+NOT_TRUSTED = "not trusted"  #: said of an output that is shown, but not read back yet
 _TRACEBACK_LIMIT = 20_000
 _VERSION = 10  #: characters of a version: so many are enough to ask for it
 
@@ -113,7 +114,7 @@ def outputs_table_html(outputs: Sequence[OutputRecord]) -> str:
         (
             code(output.name),
             escape(output.step),
-            escape(shorten(output.type, 100)),
+            escape(_type(output)),
             escape(size_text(output.size)) if output.size else "",
             escape(f"not stored: {shorten(output.error, 300)}")
             if output.error
@@ -129,7 +130,7 @@ def outputs_text(outputs: Sequence[OutputRecord]) -> str:
     rows = [
         (
             output.name,
-            output.type,
+            _type(output),
             size_text(output.size) if output.size else "",
             f"not stored: {output.error}" if output.error else _first_line(output.preview),
         )
@@ -169,6 +170,8 @@ def _took(run: RunRecord) -> str:
     memory = run.metrics.get("peak_memory_bytes") or max(
         (step.peak_memory_bytes or 0 for step in run.steps), default=0
     )
+    if not isinstance(memory, int | float):  # anybody may note a metric
+        memory = 0
     attempt = f"attempt {run.attempt}" if run.attempt > 1 else ""
     return "  ".join(filter(None, (seconds_text(run.seconds), size_text(memory) if memory else "", attempt)))
 
@@ -231,6 +234,10 @@ def _error_html(error: RunError) -> str:
 def _callback_error_html(error: Any) -> str:
     text = f"callback {shorten(callback_error_text(error), 400)}"
     return f'<div style="color:var(--jp-warn-color1,#f57c00)">{escape(text)}</div>'
+
+
+def _type(output: OutputRecord) -> str:
+    return shorten(output.type, 100) + (f" ({NOT_TRUSTED})" if output.needs_trust else "")
 
 
 def _first_line(preview: str) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.errors import RecordError, RunNotFound
 from flownb.runs.database import Database
-from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord, time_text
+from flownb.runs.record import RUN_CODE, OutputRecord, RunError, RunRecord, StepRecord, time_text
+from flownb.runs.signing import Key
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("id", "flow", "folder", "state", "created", "started", "ended", "attempt")
 _FIELDS = tuple(item.name for item in fields(RunRecord) if item.name not in (*_COLUMNS, "steps"))
 _SELECT = "SELECT id, flow, folder, state, created, started, ended, attempt, data FROM runs"
+_SIGNATURE = "signature"
 _NAMED = 5  #: so many candidates are named where an id is ambiguous
 
 
@@ -39,7 +41,7 @@ class RecordStore:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._database = Database(project.database, project.ensure)
+        self._database = Database(project.database, project.ensure, project.check)
 
     def create(self, record: RunRecord) -> None:
         """Record a new run. Its supervisor holds the run's lock already, else it counts as dead.
@@ -150,21 +152,40 @@ class RecordStore:
         with self._database.write() as connection:
             _put_steps(connection, run_id, (step,))
 
-    def add_output(self, run_id: str, output: OutputRecord) -> None:
-        """Record an output; one of the same name is replaced."""
+    def add_output(self, run_id: str, output: OutputRecord, key: Key | None = None) -> None:
+        """Record an output, signed where a key is given; one of the same name is replaced."""
         statement = (
             "INSERT INTO outputs (run, name, number, data) VALUES (?, ?, "
             "(SELECT COALESCE(MAX(number), 0) + 1 FROM outputs WHERE run = ?), ?) "
             "ON CONFLICT (run, name) DO UPDATE SET data = excluded.data"
         )
         with self._database.write() as connection:
-            connection.execute(statement, (run_id, output.name, run_id, _text(output.to_json())))
+            connection.execute(
+                statement, (run_id, output.name, run_id, _output_text(run_id, output.to_json(), key))
+            )
 
     def outputs(self, run_id: str) -> builtins.list[OutputRecord]:
         """Return the outputs of a run in the order in which they were recorded; reads no value."""
         rows = self._database.read("SELECT data FROM outputs WHERE run = ? ORDER BY number", (run_id,))
         with _damage(run_id):
-            return [OutputRecord.from_json(json.loads(data)) for (data,) in rows]
+            return [_output(run_id, json.loads(data)) for (data,) in rows]
+
+    def trust(self, run_id: str) -> builtins.list[OutputRecord]:
+        """Let all outputs of a run be read back from now on, and return those that needed it.
+
+        They are signed as they are recorded now. Raises `RecordError` where there can be no key.
+        """
+        if not any(output.needs_trust for output in self.outputs(run_id)):
+            return []
+        key = Key.made()
+        with self._database.write(durable=True) as connection:
+            rows = connection.execute("SELECT name, data FROM outputs WHERE run = ?", (run_id,)).fetchall()
+            with _damage(run_id):
+                found = [(name, json.loads(data)) for name, data in rows]
+                news = [(name, data) for name, data in found if _output(run_id, data).needs_trust]
+                signed = [(_output_text(run_id, data, key), run_id, name) for name, data in news]
+            connection.executemany("UPDATE outputs SET data = ? WHERE run = ? AND name = ?", signed)
+            return [_output(run_id, data) for _, data in news]
 
     def live(self) -> builtins.list[RunRecord]:
         """Return the runs that are not at their end, as far as the records say; the newest first."""
@@ -204,7 +225,7 @@ class RecordStore:
     def _record(self, row: tuple[Any, ...], steps: builtins.list[StepRecord]) -> RunRecord:
         with _damage(row[0]):
             data = {**json.loads(row[-1]), **dict(zip(_COLUMNS, row[:-1], strict=True))}
-            record = RunRecord.from_json({**data, "folder": self.project.root / data["folder"]})
+            record = RunRecord.from_json({**data, "folder": self.project.recorded_folder(data["id"])})
         return replace(record, steps=steps)
 
     def _stored_folder(self, folder: Path) -> str:
@@ -248,6 +269,31 @@ def _changed(
         changed.get("attempt", attempt),
         _text(json.loads(data) | fresh),
     )
+
+
+def _output_text(run_id: str, data: dict[str, Any], key: Key | None) -> str:
+    """Return an output as it is stored; the signature is of all of it, and for this run."""
+    plain = {name: value for name, value in data.items() if name != _SIGNATURE}
+    if key is None:
+        return _text(plain)
+    return _text({**plain, _SIGNATURE: key.sign(_signed_of(run_id, plain))})
+
+
+def _output(run_id: str, data: dict[str, Any]) -> OutputRecord:
+    record = OutputRecord.from_json(data)
+    signature = data.get(_SIGNATURE)
+    if record.format not in RUN_CODE or not isinstance(signature, str):
+        return record  # a key is only read where it decides something
+    plain = {name: value for name, value in data.items() if name != _SIGNATURE}
+    try:
+        key = Key.read()
+    except RecordError:  # a list needs no key; whoever asks for the value is told of it
+        key = None
+    return replace(record, signed=key is not None and key.signed(_signed_of(run_id, plain), signature))
+
+
+def _signed_of(run_id: str, data: dict[str, Any]) -> tuple[str, ...]:
+    return "output", run_id, _text(data)
 
 
 def _put_steps(connection: sqlite3.Connection, run_id: str, steps: Iterable[StepRecord]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KIND = "DeadProcess"  #: of the error of a run whose supervisor died
 
+#: what is raised where a file that came with a project is JSON, at best, but not what was to be written there
+_NOT_A_NOTEBOOK = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _EARLY = " before the flow was known to start"
 
 
@@ -60,7 +62,7 @@ def _told_end(record: RunRecord) -> RunRecord | None:
     try:
         state = State(told[-1]["state"])
         error = RunError.from_json(told[-1]["error"]) if told[-1].get("error") else None
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return None  # none was told, or not by this version
     return _over(record, state, error, _last_sign(record)) if state.terminal else None
 
@@ -101,7 +103,7 @@ def _put_right(record: RunRecord) -> str:
         notebook = _remains(record)
         if notebook is not None:
             write_atomic(record.notebook, mark(notebook, record))
-    except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
+    except (*_NOT_A_NOTEBOOK, OSError, RecordError) as error:
         return f"its executed notebook could not be brought up to date: {error}"
     return ""
 

@@ -1,4 +1,4 @@
-"""What is different between two flows, by meaning: parameters, steps, outputs, carried names, requirements.
+"""What is different between two flows, by meaning: parameters, steps, outputs, what is taken along.
 
 Pure: flows in, changes out. Nothing of a flow is run or unpickled, and the defaults of secrets are not told.
 """
@@ -26,7 +26,7 @@ PARTS: Mapping[Part, str] = {
     "parameter": "parameters",
     "step": "steps",
     "output": "outputs",
-    "carried": "carried from the notebook",
+    "carried": "taken along from the notebook",
     "requirement": "captured with",
 }
 MARKS: Mapping[Kind, str] = {"added": "+", "removed": "-", "changed": "~", "moved": "↕", "renamed": "→"}

@@ -17,7 +17,7 @@ _HIDDEN = "***"
 
 
 def as_script(flow: Flow) -> str:
-    """Return the flow as a script of cells: what it carries, its parameters, its steps.
+    """Return the flow as a script of cells: what it replays, its parameters, its steps.
 
     It is to be read, not run: what is pickled is told by its digest, and a secret's default is hidden.
     """

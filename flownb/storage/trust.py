@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.errors import NotTrusted, StorageError
-from flownb.files import write_atomic
+from flownb.files import alone_in, write_atomic
 from flownb.storage.lines import plain
 
 if TYPE_CHECKING:
@@ -133,6 +133,18 @@ def trusted_storages() -> list[Trusted]:
     return sorted(found, key=lambda each: (each.since, each.identity))
 
 
+def trusts_url(url: str) -> bool:
+    """Whether the user has trusted a store that came from this URL; the store is not asked.
+
+    Raises `StorageError`.
+    """
+    return _plain_url(url) in {_plain_url(each.origin) for each in trusted_storages()}
+
+
+def _plain_url(url: str) -> str:
+    return url.removeprefix("git+").rstrip("/")
+
+
 def _file() -> Path:
     """Return the file in which trust is kept; the variable FLOWNB_CONFIG_DIR names another folder for it."""
     if folder := os.environ.get("FLOWNB_CONFIG_DIR"):
@@ -170,23 +182,8 @@ def _changing() -> Iterator[dict[str, Mapping[str, Any]]]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path.parent} cannot be made: {error.strerror}") from error
-    with _alone_in(path.parent):
+    with alone_in(path.parent):
         trusted = _read(path)
         yield trusted
         content = json.dumps({"schema": _SCHEMA, "trusted": trusted}, ensure_ascii=True, indent=1)
         write_atomic(path, content.encode() + b"\n", error=StorageError)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # without locks (Windows) the last one to write wins
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -68,13 +68,13 @@ def capture_summary(
         visible(kept),
     ]
     told = " · ".join(fact for fact in facts if fact)
-    frozen = [entry for entry in flow.closure if entry.how == "frozen"]
-    amber = [*map(frozen_text, frozen), *_costs(replayed), *(f"note: {note}" for note in notes)]
+    amber = [*frozen_texts(flow), *_costs(replayed), *(f"note: {note}" for note in notes)]
     html = details(
         f"<span>✓ captured</span> <strong>{code(title)}</strong> {muted(escape(' · ' + told))}",
         parameters_html(flow) + replayed_html(flow),
     )
-    html += "".join(map(amber_html, amber))
+    if amber:
+        html += f'<div style="margin-left:16px">{"".join(map(amber_html, amber))}</div>'
     lines = [f"✓ captured {visible(title)} · {told}"]
     lines += _paragraph("parameters", [_declaration(parameter) for parameter in shown_parameters(flow)])
     lines += _paragraph(
@@ -106,14 +106,28 @@ def replays_text(replayed: Sequence[Replayed]) -> str:
     )
 
 
-def frozen_text(entry: Carried) -> str:
-    """Say what is frozen, and how it is made again instead."""
-    when = f" since {entry.at[:10]} {entry.at[11:16]} UTC" if entry.at else ""
-    names = ", ".join(f"`{name}`" for name in entry.bound)
-    return (
-        f"frozen{when}: {names} ({entry.type}, {size_text(entry.size)}), the same value in each run; "
-        "bind it in a cell above, without --freeze, and runs make it again"
+def frozen_texts(flow: Flow) -> list[str]:
+    """Say what is frozen, and how it is made again instead: a line for each moment of freezing."""
+    moments: dict[str, list[Carried]] = {}
+    for entry in flow.closure:
+        if entry.how == "frozen":
+            moments.setdefault(entry.at[:16], []).append(entry)
+    return [_frozen_text(at, entries) for at, entries in moments.items()]
+
+
+def _frozen_text(at: str, entries: Sequence[Carried]) -> str:
+    when = f" since {at[:10]} {at[11:]} UTC" if at else ""
+    told = ", ".join(
+        f"{', '.join(f'`{name}`' for name in entry.bound)} ({entry.type}, {size_text(entry.size)})"
+        for entry in entries
     )
+    advice = "the same value in each run; bind it in a cell above, without --freeze, and runs make it again"
+    if sum(len(entry.bound) for entry in entries) > 1:
+        advice = (
+            "the same values in each run; bind them in cells above, without --freeze, "
+            "and runs make them again"
+        )
+    return f"frozen{when}: {told}, {advice}"
 
 
 def replayed_html(flow: Flow) -> str:

@@ -26,7 +26,7 @@ _LINE = (
 
 
 def flow_diff(diff: FlowDiff) -> Shown:
-    """Show a comparison by parameter, step, output and carried name; their sources line beside line."""
+    """Show a comparison by parameter, step, output and what is taken along; sources line beside line."""
     return Shown(_html(diff), diff.to_text())
 
 

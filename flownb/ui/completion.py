@@ -137,12 +137,12 @@ def offers_of(magics: FlowMagics, cell: str) -> Offers:
     storage = LiveStorage(live)
 
     def parameters(flow: str) -> dict[str, list[str]]:
-        from flownb.parameters import describe
+        from flownb.parameters import describe, typed
 
         if "#" in flow:  # a store elsewhere may take long to be asked
             return {}
         found = magics.flow(flow)
-        return {info.name: [str(c) for c in info.choices or ()] for info in describe(found)}
+        return {info.name: [typed(choice) for choice in info.choices or ()] for info in describe(found)}
 
     def environments() -> Iterable[str]:
         from flownb.environments.config import environment_names

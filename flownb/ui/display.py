@@ -123,7 +123,7 @@ def flow_list(
 
 
 def flow_card(flow: Flow, *, where: str = "", notes: Sequence[str] = ()) -> Shown:
-    """Show all of a flow: what it says, takes, does, carries, gives, and what it was captured with."""
+    """Show all of a flow: what it says, takes, replays, does, gives, and what it was captured with."""
     return Shown(_card_html(flow, where, notes), _card_text(flow, where, notes))
 
 
@@ -167,7 +167,8 @@ def _card_text(flow: Flow, where: str, notes: Sequence[str]) -> str:
         lines += ["", "parameters", textwrap.indent(parameters_text(flow), "  ")]
     lines += ["", "steps", textwrap.indent(flow.graph.text(), "  ")]
     if flow.closure:
-        lines += ["", _closure_text(flow).lower()]
+        told = _closure_text(flow)
+        lines += ["", told[0].lower() + told[1:]]
         rows = [
             [_names(entry), _HOW[entry.how], entry.type, size_text(entry.size), entry.step]
             for entry in flow.closure
@@ -239,25 +240,26 @@ def _outputs_text(outputs: Sequence[str]) -> str:
 
 
 def _closure_text(flow: Flow) -> str:
-    """Write `Replays 12 statements, 2 values frozen (2.1 MB)`; of schema 1, what is carried."""
+    """Write `Replays 12 statements, has 2 values frozen (2.1 MB)`; of schema 1, what is carried."""
     if flow.of_schema_1:
         names = len({name for entry in flow.closure for name in entry.bound})
         return f"Carries {count_text(names, 'name')} ({size_text(sum(e.size for e in flow.closure))})"
     frozen = [entry for entry in flow.closure if entry.how == "frozen"]
-    told = f"Replays {count_text(len(flow.closure) - len(frozen), 'statement')}"
+    replayed = len(flow.closure) - len(frozen)
+    told = [f"replays {count_text(replayed, 'statement')}"] if replayed else []
     if frozen:
-        count = sum(len(entry.bound) for entry in frozen)
-        told += f", {count_text(count, 'value')} frozen ({size_text(sum(entry.size for entry in frozen))})"
-    return told
+        values = count_text(sum(len(entry.bound) for entry in frozen), "value")
+        told.append(f"has {values} frozen ({size_text(sum(entry.size for entry in frozen))})")
+    text = ", ".join(told)
+    return text[0].upper() + text[1:]
 
 
 def _closure_html(flow: Flow) -> str:
     if flow.of_schema_1:
         return _carried_html(flow.closure)
-    from flownb.ui.capturing import frozen_text, replayed_html
+    from flownb.ui.capturing import frozen_texts, replayed_html
 
-    frozen = [frozen_text(entry) for entry in flow.closure if entry.how == "frozen"]
-    return replayed_html(flow) + "".join(map(amber_html, frozen))
+    return replayed_html(flow) + "".join(map(amber_html, frozen_texts(flow)))
 
 
 def shown_parameters(flow: Flow) -> tuple[Parameter, ...]:

@@ -159,7 +159,7 @@ USAGE = """\
     First line of a cell: the cell runs as without it, parameters at their defaults, and when it has
     succeeded it is captured as the flow NAME, or as its step STEP.
     --out a,b        names of the outputs; without it the last expression is the output `result`
-    --freeze x,y     carry these values as they are here, in place of what made them
+    --freeze x,y     keep these values as they are here, in place of what made them
     --storage S      keep this flow there too: another notebook, a folder, a bucket, a repository
     --environment E  named environment (flownb.toml) in which it runs by default
     --define         capture the cell without running it here
@@ -168,7 +168,8 @@ USAGE = """\
 %flow                               the flows of this notebook
 %flow show NAME                     what was captured and how; the graph of the steps
 %flow run NAME [a=1 ...] [--environment E]
-                                    run it; `a={expression}` gives a Python value
+                                    run it; `a={expression}` gives a Python value, a=@env:VARIABLE,
+                                    a=@file:PATH and a=@prompt say where it is (@@ for a first @)
                                     NAME@VERSION is that very version; --trust runs one from elsewhere
 %flow check NAME [a=1 ...]          run it isolated, and compare each value with what was here
 %flow storage [git|STORE|notebook]  where captures go beside the notebook

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import FlowNotFound, StorageError
+from flownb.errors import FlowNotFound, NotTrusted, StorageError
 from flownb.runs.markup import visible
+from flownb.storage.directory_options import scheme_of, shown_url
+from flownb.storage.trust import trusts_url
 from flownb.ui.versions import short_location, short_version
 
 if TYPE_CHECKING:
@@ -43,8 +46,19 @@ class Keeping:
 
     @property
     def storage(self) -> Storage | None:
-        """The storage; None where the notebook alone keeps its flows. Raises `StorageError`."""
+        """The storage; None where the notebook alone keeps its flows.
+
+        Raises `StorageError`: `NotTrusted` where flownb.toml, which may have come with a clone, names one
+        elsewhere. That would be sent what is captured.
+        """
         wanted = self.wanted
+        if self._chosen is None and _is_elsewhere(wanted) and not trusts_url(wanted):
+            url = shown_url(wanted)
+            raise NotTrusted(
+                f"{self._project.root / 'flownb.toml'} would have captures kept in {url}, which is sent what "
+                f"they hold. Let it, for good with `flownb trust {shlex.quote(url)}`, or in this kernel with "
+                f"`%flow storage {url}`; `%flow storage notebook` keeps them here alone"
+            )
         if self._opened[0] != wanted:
             # what flownb.toml names is relative to where that file is, what a person names to where they are
             if self._chosen is None and _is_local(wanted):
@@ -208,6 +222,12 @@ def _location(storage: Storage, name: str) -> str | None:
 def _steps_text(steps: list[str]) -> str:
     names = ", ".join(visible(step) for step in steps)
     return f"step {names} has" if len(steps) == 1 else f"steps {names} have"
+
+
+def _is_elsewhere(text: str) -> bool:
+    """Whether a text names a storage by a URL that leads away from this machine."""
+    text = text.removeprefix("dir:")
+    return ":" in text and scheme_of(text) not in ("file", "memory")
 
 
 def _is_local(text: str) -> bool:

@@ -96,7 +96,7 @@ class LiveNotebook:
     @property
     def folder(self) -> Path:
         """The notebook's folder: where its kernel was started."""
-        return self.path.parent if self.path is not None else Path.cwd()
+        return self.path.parent if self.path is not None else Path(self.shell.starting_dir)
 
     @cached_property
     def keeping(self) -> Keeping:
@@ -257,7 +257,7 @@ class LiveNotebook:
                 notes.append(f"kept in {header.storage} as {location}")
             kept = self.keeping.keep(flow)
         finally:  # whatever a storage says, the cell is captured, and its record is in its output
-            read = set(captured.cell.step.reads)
+            read = set(captured.cell.step.reads).difference(*(entry.bound for entry in captured.frozen))
             replayed = [
                 Replayed(cell.label, count, cell.seconds, tuple(sorted(read & self.history.bound_in(cell))))
                 for cell, count in assembled.cells.items()
@@ -265,7 +265,7 @@ class LiveNotebook:
             shown = capture_summary(
                 flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
             )
-            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow))
+            record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow), step.at)
             self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
         if header.check or self._checks():
             self._check(flow)
@@ -370,12 +370,12 @@ class LiveNotebook:
         """Say what makes a flow that was captured here stale, a line each."""
         steps = {key: step for key, step in self.steps.items() if key[0] == name}
         ordered = [steps[key] for key in self._ordered(steps)]
-        again = "run its cell again to capture it as it is now"
+        again = "run that cell again to capture it as it is now"
         told = [
             f"step {step} did not run in this kernel: it is as saved" for step in self.steps_to_come(name)
         ]
         since = executed_since([step.captured for step in ordered], self.history, self._below(ordered))
-        told += [f"{text}, after {name} was captured: {again}" for text in since]
+        told += [f"{text}, after {cell_name(name, step)} was captured: {again}" for step, text in since]
         return [*told, *self._edited(name, ordered)]
 
     def _below(self, steps: Sequence[Step]) -> Callable[[Execution], bool]:
@@ -393,7 +393,10 @@ class LiveNotebook:
                 continue
             title = cell_name(name, step.captured.name)
             if step.cell_id is not None and step.cell_id not in saved:
-                told.append(f"{title} is gone from the notebook: `%flow forget` takes its step out of {name}")
+                wanted = name if step.captured.name == name else f"{name}.{step.captured.name}"
+                told.append(
+                    f"{title} is gone from the notebook: `%flow forget {wanted}` takes it out of {name}"
+                )
             elif step.cell_id is not None and cell_sha(saved[step.cell_id]) != cell_sha(
                 step.captured.cell.source
             ):

@@ -16,7 +16,7 @@ from flownb.ui.store import LiveStorage
 from flownb.ui.words import split_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flownb.flow import Flow
     from flownb.parameters import Text
@@ -120,15 +120,13 @@ class FlowMagics:
         from flownb.environments import LocalEnvironment
         from flownb.environments.config import load_environment
         from flownb.storage.trust import allow_once
-        from flownb.ui.markup import amber_lines
         from flownb.ui.progress import progress_for
 
         trusted = "--trust" in words
         options, words = _options([word for word in words if word != "--trust"], "--environment")
         storage, flow = self._flow(_one(words[:1], "%flow run NAME [a=1 ...]"))
-        given = self._given(words[1:])
-        if notes := storage.notes(flow):
-            self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
+        given = self._given(flow, words[1:])
+        self._tell(storage.notes(flow))
         named = options.get("--environment") or (flow.environment or {}).get("named")
         environment = load_environment(self.project, named) if named else LocalEnvironment()
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
@@ -153,6 +151,13 @@ class FlowMagics:
                 ) from None
         return run
 
+    def _tell(self, notes: Sequence[str]) -> None:
+        """Show what makes a flow stale, where something does."""
+        from flownb.ui.markup import amber_lines
+
+        if notes:
+            self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
+
     def check(self, words: list[str]) -> None:
         """Run a flow isolated, and compare what it reads and gives with what that was at its capture."""
         from flownb.storage.trust import allow_once
@@ -167,8 +172,9 @@ class FlowMagics:
             if flow.name in self.live.names and here.get_flow(flow.name).digest == flow.digest
             else storage
         )
+        self._tell(storage.notes(flow))
         with allow_once(storage) if trusted else nullcontext():
-            show_check(self.live, flow, captured.marks(flow), self._given(words[1:]))
+            show_check(self.live, flow, captured.marks(flow), self._given(flow, words[1:]))
 
     def storage(self, words: list[str]) -> None:
         """Tell where captures go beside the notebook, or choose it; `notebook` is nowhere else."""
@@ -326,11 +332,27 @@ class FlowMagics:
             return flow.storage, flow.name
         return self.live.keeping.storage or LiveStorage(self.live), split_location(text)[0]
 
-    def _given(self, words: list[str]) -> dict[str, Any]:
-        """Return the values that words such as `a=1` give parameters."""
-        from flownb.parameters import parse_assignment
+    def _given(self, flow: Flow, words: list[str]) -> dict[str, Any]:
+        """Return the values that words such as `a=1` give parameters; warn of secrets that they hold."""
+        from flownb.errors import ParameterError
+        from flownb.parameters import Assignments, Text
+        from flownb.ui.markup import amber_lines
 
-        return {name: self._value(text) for name, text in map(parse_assignment, words)}
+        given = Assignments(flow, words, self._value)
+        if wanting := given.from_standard_input:
+            raise ParameterError(
+                f"{wanting[0]}: a notebook has no standard input; @prompt asks for a value, and "
+                "@env:VARIABLE and @file:PATH say where it is"
+            )
+        values = given.values()
+        if notes := [
+            f"the value of `{name}` is saved with this cell: say where it is instead, as in "
+            f"{name}=@env:VARIABLE, @file:PATH or @prompt"
+            for name in given.open_secrets
+            if isinstance(values[name], Text)  # else it is that of an expression
+        ]:
+            self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
+        return values
 
     def _value(self, text: Text) -> Any:
         """Return the value of `{expression}` in the notebook, and any other text as it is."""

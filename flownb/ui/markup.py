@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flownb.runs.markup import block, escape, html_table, muted, visible
+from flownb.runs.markup import block, code, escape, html_table, muted, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,8 +36,13 @@ class Shown:
 
 
 def amber_html(line: str) -> str:
-    """Set a line that the person should see, such as what makes a flow stale."""
-    return f'<div style="margin-left:16px;color:{_AMBER}">⚠ {escape(line)}</div>'
+    """Set a line that the person should see, such as what makes a flow stale; names are in backticks."""
+    parts = line.split("`")
+    if len(parts) % 2:
+        told = "".join(code(part) if at % 2 else escape(part) for at, part in enumerate(parts))
+    else:
+        told = escape(line)
+    return f'<div style="color:{_AMBER}">⚠ {told}</div>'
 
 
 def amber_lines(lines: Sequence[str]) -> Shown:

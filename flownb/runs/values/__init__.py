@@ -12,7 +12,7 @@ Figures become pictures. "Exactly" is checked while writing, not hoped for.
 from __future__ import annotations
 
 from .describing import describe, preview
-from .files import file_stem
+from .files import file_stem, inside
 from .pickles import python_mark
 from .pictures import Picture
 from .storing import VERSION, collect, load, store
@@ -23,6 +23,7 @@ __all__ = [
     "collect",
     "describe",
     "file_stem",
+    "inside",
     "load",
     "preview",
     "python_mark",

@@ -23,10 +23,13 @@ def file_stem(name: str) -> str:
 
 
 def inside(folder: str | os.PathLike[str], file: str) -> pathlib.Path:
-    """Return the path of a file in a folder; `ValueError` where its name would lead out of it."""
+    """Return the path of a file in a folder; `ValueError` where its name, or a link, would lead out of it."""
     if not file or file in (".", "..") or re.search(r"[/\\\0:]", file):
         raise ValueError(f"{file!r} is not the name of an output's file")
-    return pathlib.Path(folder, file)
+    path = pathlib.Path(folder, file)
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link, and not the file that was written")
+    return path
 
 
 def digest_of(paths: Sequence[pathlib.Path]) -> str:

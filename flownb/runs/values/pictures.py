@@ -19,7 +19,11 @@ _PLOTTING = {"altair", "bokeh", "graphviz", "plotly", "plotnine", "seaborn"}
 
 
 class Picture:
-    """A stored figure: `png` (bytes) and `svg` (text), either of them None where there is none."""
+    """A stored figure: `png` (bytes) and `svg` (text), either of them None where there is none.
+
+    A notebook shows the PNG, and a drawing alone as an image: put into the page itself a drawing can run
+    scripts, and it may have come with a project.
+    """
 
     def __init__(self, png: bytes | None = None, svg: str | None = None) -> None:
         self.png = png
@@ -28,8 +32,11 @@ class Picture:
     def _repr_png_(self) -> bytes | None:
         return self.png
 
-    def _repr_svg_(self) -> str | None:
-        return self.svg
+    def _repr_html_(self) -> str | None:
+        if self.png or not self.svg:
+            return None
+        drawing = base64.b64encode(self.svg.encode("utf-8")).decode("ascii")
+        return f'<img src="data:image/svg+xml;base64,{drawing}">'
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file; its suffix, `.png` or `.svg`, says as what. Raises `ValueError`."""
