@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from flownb.errors import NameRefused
@@ -35,6 +37,8 @@ def check_name(name: str, what: str = "flow") -> str:
     characters. What is refused: path separators, control and formatting characters (right-to-left marks
     among them), anything that a shell, a URL, HTML or a file system would read as more than a name.
     """
+    if not isinstance(name, str):
+        raise NameRefused(f"a {what}'s name is text, and {name!a:.40} is not")
     name = unicodedata.normalize("NFC", name)
     shown = ascii(name if len(name) <= 40 else name[:40] + "...")
     if not name:
@@ -44,7 +48,7 @@ def check_name(name: str, what: str = "flow") -> str:
             f"the {what} name {shown} is {len(name)} characters long; at most {_NAME_LIMIT} are allowed"
         )
     for char in name:
-        if char not in "_- " and unicodedata.category(char)[0] not in "LMN":
+        if not _is_allowed(char):
             raise NameRefused(
                 f"the {what} name {shown} has the character {char!a}; "
                 "letters, digits, `_`, `-` and single spaces between them are allowed"
@@ -54,6 +58,17 @@ def check_name(name: str, what: str = "flow") -> str:
             f"the {what} name {shown} must not start with `-`, and have only single spaces, inside"
         )
     return name
+
+
+def nearest_name(text: str) -> str:
+    """Return the name that is nearest to a text, such as a file's name: what no name can have becomes `-`."""
+    runs = groupby(unicodedata.normalize("NFC", text), key=_is_allowed)
+    kept = "".join("".join(run) if allowed else "-" for allowed, run in runs)
+    return re.sub(" +", " ", kept).strip(" -")[:_NAME_LIMIT].rstrip(" -")
+
+
+def _is_allowed(char: str) -> bool:
+    return char in "_- " or unicodedata.category(char)[0] in "LMN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,10 @@ class Carried:
     cell: int = 0  #: number of the cell that statements belong to, among those of the flow
     at: str = ""  #: when a value was frozen (ISO 8601)
 
+    def __post_init__(self) -> None:
+        if not self.step.isascii():
+            object.__setattr__(self, "step", unicodedata.normalize("NFC", self.step))
+
     @property
     def bound(self) -> tuple[str, ...]:
         """The names that executing `source` binds or changes."""
@@ -117,6 +136,9 @@ class Step:
     result: bool = False  #: its last expression is the flow's output `result`
     line: int = 1  #: line of the captured cell on which `source` begins
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_name(self.name, "step"))
+
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
@@ -132,7 +154,8 @@ class Flow:
     """Cells that run again: named, parameterised, carrying what they need.
 
     Made by `%%flow`, `Flow.from_cell` or `Flow.from_notebook`; read from a file by `Flow.read`, from a
-    storage by `Storage.get_flow`. Two flows are equal when their digests are.
+    storage by `Storage.get_flow`. Two flows are equal when their digests are. A name that is none is
+    refused (`NameRefused`), and every name is kept in its composed form.
     """
 
     name: str
@@ -144,10 +167,15 @@ class Flow:
     kernel: str = "python3"  #: name of the kernelspec
     language: str = "python"
     storage: Mapping[str, Any] | None = None  #: `Storage.serialize()`, once stored (PIN-7)
-    environment: Mapping[str, Any] | None = None  #: `Environment.serialize()`, where one was chosen
+    environment: Mapping[str, Any] | None = None  #: `Environment.serialize()`, with the name that it has
     location: str | None = None  #: where in the storage it is, once stored
     folder: Path | None = None  #: where it was captured or found; runs start here; never stored
     notebook: Mapping[str, Any] | None = None  #: the notebook that it was taken from whole, where it was
+    stated: str | None = None  #: the digest that its document says, another one where that was edited since
+    former: str | None = None  #: its digest in an older schema, where its document is of that
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_name(self.name))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -159,16 +187,44 @@ class Flow:
     def digest(self) -> str:
         """SHA-256 (hex) of the content: the same content gives the same digest in any process, at any time.
 
-        Content is the name, description, parameters, steps with their outputs, and the closure. Versions of
-        distributions, the storage and the environment are not content: they say where it ran or lies.
+        Content is the name, description, parameters, steps with their outputs, the closure, and what it is
+        to run in: a kernel and an environment. Versions of distributions and the storage are not content:
+        they say where it ran or lies.
         """
+        return self._digest(self._place())
+
+    @property
+    def digest_of_schema_2(self) -> str:
+        """The digest as documents up to schema 2 have it, where kernel and environment were not content."""
+        return self._digest({})
+
+    def is_known_as(self, digest: str) -> bool:
+        """Whether this is the beginning of its digest, of the former one where its document is of then."""
+        return any(known.startswith(digest) for known in (self.digest, self.former) if known)
+
+    def _place(self) -> dict[str, Any]:
+        """Return what of kernel and environment is content: nothing for the usual ones.
+
+        An environment that is known by its name alone is of a flow of schema 2, and was not content there.
+        """
+        place: dict[str, Any] = {"kernel": self.kernel} if self.kernel != "python3" else {}
+        if self.environment and self.environment.keys() != {"named"}:
+            place["environment"] = json.dumps(dict(self.environment), sort_keys=True)
+        return place
+
+    def _digest(self, place: Mapping[str, Any]) -> str:
         content = {
             "name": self.name,
             "description": self.description,
             "language": self.language,
             "parameters": [[p.name, p.annotation, p.default, p.help] for p in self.parameters],
-            "steps": [[s.name, s.source, list(s.outputs), s.result] for s in self.steps],
+            "steps": [
+                # that the last cell of a notebook shows a value is told by its source alone
+                [s.name, s.source, list(s.outputs), s.result and self.notebook is None]
+                for s in self.steps
+            ],
             "closure": [[list(c.bound), c.how, c.content, c.step] for c in self._ordered_closure()],
+            **place,
         }
         if self.notebook is not None:
             content["cells"] = [[c["cell_type"], "".join(c["source"])] for c in self.notebook["cells"]]
@@ -240,14 +296,16 @@ class Flow:
         return capture_source(name, source, namespace or {})
 
     @classmethod
-    def from_notebook(cls, path: str | PathLike[str]) -> Flow:
+    def from_notebook(cls, path: str | PathLike[str], outputs: Sequence[str] = ()) -> Flow:
         """Take a whole notebook, with or without papermill's `parameters` cell, as a flow, unchanged.
 
-        Its code cells are the steps. Raises `DocumentError` where it is not a Python notebook.
+        Its code cells are the steps. `outputs` are the names whose values at its end are its outputs; where
+        none is declared, the value that its last cell shows is its `result`. Raises `DocumentError` where it
+        is not a Python notebook, or binds no such name.
         """
         from flownb.document import whole_notebook
 
-        return whole_notebook(path)
+        return whole_notebook(path, outputs)
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Flow:

@@ -11,7 +11,6 @@ from flownb.storage import Storage
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Self
 
 
 def flow(name: str, *steps: str | Step, parameters: tuple[Parameter, ...] = (), **more: Any) -> Flow:
@@ -39,26 +38,18 @@ class Memory(Storage):
     def name(self) -> str:
         return "memory"
 
-    @property
-    def flows(self) -> Mapping[str, str]:
-        return {name: f"{name}@{flow.version}" for name, flow in self.kept.items()}
+    def _newest(self) -> Mapping[str, str]:
+        return {name: flow.version for name, flow in self.kept.items()}
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+    def _write(self, flow: Flow, *, replace: bool) -> str:
         self.kept[flow.name] = flow
-        return self.flows[flow.name]
+        return flow.version
 
-    def get_flow(self, location: str) -> Flow:
-        name = location.partition("@")[0]
-        if name not in self.kept:
-            raise self._not_found(name)
-        return replace(self.kept[name], location=self.flows[name], folder=self.folder)
+    def _read(self, name: str, version: str) -> Flow:
+        return replace(self.kept[name], folder=self.folder)
 
-    def serialize(self) -> dict[str, Any]:
-        return {"kind": self.kind}
-
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        raise NotImplementedError
+    def _options(self) -> Mapping[str, Any]:
+        return {}
 
 
 def memory(folder: Path, *flows: Flow) -> Memory:

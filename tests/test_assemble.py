@@ -134,7 +134,7 @@ def test_a_flow_is_the_same_after_its_record_was_kept_as_json() -> None:
     before = Record(made, {"one": "ab12"}, ("a note",))
     after = from_record(to_record(before), "the record")
     assert (after.flow, after.cells, after.notes) == (made, {"one": "ab12"}, ("a note",))
-    assert after.flow.environment == {"named": "night"}
+    assert after.flow.environment == {"named": "night", "named_in": "flownb.toml"}
     assert after.flow.description == "What."
     assert after.flow.closure == made.closure
 

@@ -167,6 +167,36 @@ def test_a_notebook_without_flows_is_told_kindly(project: Path) -> None:
     assert "%%flow NAME" in result.output
 
 
+def test_a_notebook_that_is_not_there_is_no_empty_one_to_who_lists_it(project: Path) -> None:
+    result = call("list", "missing.ipynb")
+    assert result.exit_code == 2
+    assert "missing.ipynb is not there: no such file" in result.stderr
+
+
+@pytest.mark.kernel
+def test_a_whole_notebook_is_run_with_the_outputs_that_are_asked_for(project: Path) -> None:
+    notebook(project / "whole.ipynb", "a = 20", "b = a + 1", "a + b")
+    result = call("run", "whole.ipynb")
+    assert result.exit_code == 0, result.output
+    assert "result" in result.output
+    assert "41" in result.output
+    result = call("run", "whole.ipynb", "--out", "a, b", "--json")
+    assert [output["name"] for output in json.loads(result.stdout)["outputs"]] == ["a", "b"]
+    for words, told in (
+        (["whole.ipynb", "--out", "aa"], "no cell of whole binds 'aa'"),
+        (["dir:.#whole", "--out", "a"], "declared for a notebook that is taken whole"),
+    ):
+        result = call("run", *words)
+        assert result.exit_code == 2
+        assert told in result.stderr
+
+
+def test_run_without_a_reference_says_what_tells_one(project: Path) -> None:
+    result = call("run")
+    assert result.exit_code == 2
+    assert "FLOWNB_STORAGE and FLOWNB_LOCATION" in result.stderr
+
+
 def test_list_tells_of_cells_that_name_no_flow(project: Path) -> None:
     path = notebook(project / "a.ipynb", "%%flow a\u202eb\nx = 1", "%%flow fine\nx = 1")
     result = call("list", path)
@@ -573,7 +603,7 @@ def test_a_run_whose_supervisor_died_is_listed_as_crashed(project: Path) -> None
         (["--environment", "nowhere"], "nowhere"),
         (["--engine", "nonesuch"], "nonesuch"),
         (["--timeout", "-1"], "timeout"),
-        (["--step-timeout", "0"], "step-timeout"),
+        (["--step-timeout", "0"], "step_timeout"),
         (["--retries", "-1"], "retries"),
         (["--cwd", "nowhere"], "nowhere"),
         (["--engine", "nbclient", "--memory", "1 GB"], "`memory` is limited by the engine"),
@@ -664,8 +694,13 @@ def test_a_flow_that_fails_shows_step_line_and_error(project: Path) -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_cancelled_and_exits_with_130(project: Path, by: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("by", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+def test_an_interrupted_run_is_cancelled_and_ends_as_the_signal_asks(
+    project: Path, by: signal.Signals, status: int
+) -> None:
     notebook(
         project / "w.ipynb", "%%flow w\nimport time, pathlib\npathlib.Path('started').touch()\ntime.sleep(60)"
     )
@@ -673,8 +708,9 @@ def test_an_interrupted_run_is_cancelled_and_exits_with_130(project: Path, by: s
         poll((project / "started").exists)
         process.send_signal(by)
         _, told = process.communicate(timeout=30)
-    assert process.returncode == 130, told
+    assert process.returncode == status, told
     assert "Traceback" not in told
+    assert "Cancelled" in told
     (run,) = json.loads(command("runs", "--json", cwd=project).stdout)
     assert run["state"] == "Cancelled"
 

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from storage_servers import s3_server, web_server
@@ -485,7 +486,9 @@ def test_the_page_on_storages_names_commands_and_options_that_there_are() -> Non
     assert len(lines) > 15
     for line in lines:
         name, *words = shlex.split(line)
-        known = {option for each in main.get_command(None, name).params for option in each.opts}
+        command = main.get_command(None, name)
+        params = command.get_params(click.Context(command))
+        known = {option for each in params for option in each.opts}
         assert {word for word in words if word.startswith("-")} <= known, line
 
 

@@ -249,7 +249,7 @@ def test_nothing_that_a_terminal_obeys_is_in_the_text(one: str, two: str) -> Non
             "a",
             description=text,
             parameters=(Parameter("p", text, text, text),),
-            steps=(Step(text, f"x\n{text}", (text,)),),
+            steps=(Step("s", f"x\n{text}", (text,)),),  # a step with such a name cannot be made
             closure=(Carried(text, "literal", text, type=text),),
             requirements=Requirements(text, {text: text}),
             location=text,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import time
 from dataclasses import replace
@@ -21,9 +22,10 @@ from flownb.storage import directory
 from flownb.storage.directory import DirectoryStorage
 from flownb.storage.directory_files import LocalFiles
 from flownb.storage.directory_options import normal_url, shown_url, tellable
-from flownb.storage.directory_versions import Entry, entries, pick
+from flownb.storage.directory_versions import Entry
 from flownb.storage.filenames import encoded
 from flownb.storage.moments import moment
+from flownb.storage.versions import Version, pick
 from flownb.testing.flows import sample
 
 if TYPE_CHECKING:
@@ -182,12 +184,10 @@ def test_a_version_is_any_unambiguous_beginning_of_the_digest(storage: Directory
 
 
 def test_an_ambiguous_beginning_is_refused_with_the_candidates() -> None:
-    there = entries(
-        ["20260101-000000-000000-abcd000000000000.ipynb", "20260102-000000-000000-abcd111111111111.ipynb"]
-    )
+    there = [Version(id_, f"sales@{id_}", None) for id_ in ("abcd11111111", "abcd00000000")]
     with pytest.raises(FlowNotFound, match="abcd11111111, abcd00000000"):
         pick(there, "sales", "abcd", "here")
-    assert pick(there, "sales", "abcd1", "here") == there[1]
+    assert pick(there, "sales", "abcd1", "here") == there[0]
 
 
 def test_a_time_asks_for_what_was_the_newest_then(storage: DirectoryStorage) -> None:
@@ -304,6 +304,8 @@ def test_options_that_could_be_secret_are_named_and_not_serialised() -> None:
     )
     data = storage.serialize()
     assert secret not in json.dumps(data) + repr(storage) + storage.identity
+    assert secret not in repr(vars(storage)) + repr(vars(storage._files))
+    assert secret.encode() not in pickle.dumps(storage)
     assert data["options"] == {
         "anon": False,
         "endpoint_url": "https://objects.example.org",
@@ -313,19 +315,53 @@ def test_options_that_could_be_secret_are_named_and_not_serialised() -> None:
     again = Storage.deserialize(json.loads(json.dumps(data)))
     assert again.serialize() == data
     assert again.identity == storage.identity
+    assert list(again.missing) == data["left_out"]
+    assert pickle.loads(pickle.dumps(storage)).missing == again.missing
+
+
+def test_a_secret_that_was_not_kept_is_given_again_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = DirectoryStorage(
+        "s3://bucket/flows",
+        key="me",
+        secret="pw",
+        client_kwargs={"region_name": "eu", "aws_session_token": "t"},
+    )
+    data = storage.serialize()
+    without = Storage.deserialize(data)
+    monkeypatch.setattr("flownb.storage.directory_files.RemoteFiles._place", _no_credentials)
+    with pytest.raises(StorageError) as caught:
+        assert without.flows
+    assert "cannot be listed: no credentials" in str(caught.value)
+    assert "opened with client_kwargs.aws_session_token, key, secret" in str(caught.value)
+    assert "FLOWNB_STORAGE_KEY" in str(caught.value)
+    with pytest.raises(StorageError) as caught:  # with all of them nothing is missing
+        assert storage.flows
+    assert "FLOWNB_STORAGE" not in str(caught.value)
+    secrets = {"key": "me", "secret": "pw", "client_kwargs.aws_session_token": "t", "other": "not asked for"}
+    again = Storage.deserialize(data, secrets)
+    assert isinstance(again, DirectoryStorage)
+    assert again.missing == ()
+    assert again.storage_options == storage.storage_options
+    assert again.serialize() == data
+    assert Storage.deserialize(data, {"key": "me"}).missing == ("client_kwargs.aws_session_token", "secret")
+    for wrong in ("key", [1], 5, {"key": 1}):
+        with pytest.raises(StorageError, match="left_out is no list of names"):
+            Storage.deserialize({**data, "left_out": wrong})
+
+
+def _no_credentials(self: object) -> tuple[object, str]:
+    raise PermissionError("no credentials")
 
 
 def test_a_url_with_credentials_in_an_option_is_not_serialised() -> None:
-    assert tellable({"endpoint_url": "https://me:pw@host"}) == ({}, ["endpoint_url"])
+    assert tellable({"endpoint_url": "https://me:pw@host"}) == ({}, {"endpoint_url": "https://me:pw@host"})
     assert tellable({"endpoint_url": "https://host?sig=x", "anon": True}) == (
         {"anon": True},
-        ["endpoint_url"],
+        {"endpoint_url": "https://host?sig=x"},
     )
 
 
 def test_another_machine_gets_the_options_but_no_secrets(storage: DirectoryStorage) -> None:
-    with pytest.raises(StorageError, match="key, secret, which cannot be handed to another machine"):
-        DirectoryStorage("memory2://x", key="a", secret="b").get_env_runner("sales")
     storage.add_flow(sample())
     with pytest.raises(StorageError, match="lies on this machine only"):
         storage.get_env_runner("sales")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unchecked import named
 
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 from flownb.runs.markup import (
@@ -265,11 +266,11 @@ _HOSTILE = st.one_of(
 def test_nothing_given_by_a_user_becomes_markup_or_control(hostile: list[str]) -> None:
     one, two, three, four, five, six, seven, eight = hostile
     evil = Flow(
-        one,
+        "f",
         parameters=(Parameter(two, three, four, five),),
         steps=(
-            Step(six, seven, (two, eight), reads=(two, three)),
-            Step(eight, one, reads=(one,), binds=(two,)),
+            named(Step("s", seven, (two, eight), reads=(two, three)), six),
+            named(Step("t", one, reads=(one,), binds=(two,)), eight),
         ),
         closure=(
             Carried(three, "literal", four, type=five),
@@ -278,6 +279,7 @@ def test_nothing_given_by_a_user_becomes_markup_or_control(hostile: list[str]) -
         description=six,
         requirements=Requirements(seven, {eight: one}, {two: three}),
     )
+    evil = named(evil, one)
     runs = {one: Ran(state=four)}
     for shown in (
         capture_summary(evil, six, notes=[five]),

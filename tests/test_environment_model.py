@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import operator
+import pickle
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flownb.callbacks import collect_metrics
+from flownb.callbacks import collect_metrics, notify
+from flownb.callbacks.references import Reference
+from flownb.callbacks.settings import from_settings
 from flownb.environments import Environment, LocalEnvironment, environment_names, load_environment
 from flownb.environments.fields import LocalOptions
 from flownb.environments.grid import points_of
@@ -33,13 +37,69 @@ def test_an_environment_without_options_asks_for_nothing() -> None:
     assert (environment.engine, environment.timeout, environment.retries) == ("flownb", None, 0)
 
 
-@pytest.mark.parametrize("given", [["b", "a", "b"], ("b", "a")])
-def test_labels_keep_their_order(given: Any) -> None:
-    assert LocalEnvironment(labels=given).labels == ("b", "a")
+@pytest.mark.parametrize("given", [["b", "a", "b"], ("b", "a"), {"b", "a"}, iter("ba")])
+def test_labels_are_sorted_and_each_is_there_once(given: Any) -> None:
+    assert LocalEnvironment(labels=given).labels == ("a", "b")
 
 
-def test_a_set_of_labels_is_sorted() -> None:
-    assert LocalEnvironment(labels={"b", "a"}).labels == ("a", "b")
+def test_none_is_no_labels() -> None:
+    assert LocalEnvironment(labels=None) == LocalEnvironment()
+    assert LocalEnvironment(labels=None, on_start=None, on_exit=None).labels == ()
+
+
+def test_equal_environments_are_equal_and_hash_alike() -> None:
+    one = LocalEnvironment(labels=["b", "a"], env={"X": "1", "A": 2}, on_exit=tell, cwd="data")
+    two = LocalEnvironment(labels=["a", "b", "a"], env={"A": "2", "X": 1}, on_exit=[tell], cwd=Path("data"))
+    assert one == two
+    assert {one: "night"}[two] == "night"
+    assert one != one.replace(retries=1)
+    assert one.serialize() == two.serialize()
+    assert Environment.deserialize(one.serialize()) == one.replace(on_exit=Reference(f"{__name__}:tell"))
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, run: Run) -> None:
+        """Do nothing."""
+
+
+def test_what_is_called_need_not_be_hashed() -> None:
+    environment = LocalEnvironment(on_exit=Unhashable())
+    assert len({environment, environment.replace()}) == 1
+
+
+def test_an_environment_is_frozen_to_the_bottom() -> None:
+    settings = [{"callback": "team.hooks:Pager", "teams": ["data"], "more": {"a": 1}}]
+    hook = notify("https://example.org/hook", headers={"X-Team": "data"})
+    environment = LocalEnvironment(
+        labels=["a"], env={"A": "1"}, on_start=list(from_settings(settings)), on_exit=[hook]
+    )
+    before = json.dumps(environment.serialize())
+    settings[0]["more"]["a"] = 2  # type: ignore[index]
+    reference: Any = environment.on_start[0]
+    for change in (
+        lambda: environment.env.update(B="2"),
+        lambda: operator.setitem(environment.env, "A", "2"),
+        lambda: operator.setitem(environment.on_exit[0].headers, "X-Team", "x"),
+        lambda: operator.setitem(reference.options, "team", "x"),
+        lambda: operator.setitem(reference.options["more"], "a", 2),
+        lambda: reference.options["teams"].append("x"),
+        lambda: environment.labels.append("b"),
+        lambda: environment.on_exit.append(tell),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            change()
+    assert json.dumps(environment.serialize()) == before
+    assert pickle.loads(pickle.dumps(environment)) == environment
+
+
+def test_other_options_make_another_environment_and_are_checked() -> None:
+    environment = LocalEnvironment(labels=["a"], timeout=5)
+    assert environment.replace(timeout=6).timeout == 6
+    assert environment.replace(timeout=6).labels == ("a",)
+    with pytest.raises(EnvironmentRefused, match="`timeout` is more than 0 seconds"):
+        environment.replace(timeout=0)
 
 
 def test_times_may_be_timedeltas() -> None:
@@ -136,8 +196,8 @@ def test_an_environment_goes_to_json_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"type": "moon"}, "no environment of the type 'moon'; there are: local"),
-        ({}, "no environment of the type None"),
+        ({"type": "moon"}, "no environment of the kind 'moon'; there are: local"),
+        ({}, "no environment of the kind None"),
         ({"type": "local", "schema": 99}, "written by a newer flownb"),
         ({"type": "local", "schema": 1, "colour": "red"}, "there is no option `colour`"),
     ],
@@ -179,7 +239,7 @@ def test_environments_are_named_in_the_projects_settings(project: Path) -> None:
         ("[environments.nights]\n", "there are: nights; did you mean nights"),
         ("environments = 3\n", "`environments` is not a table of tables"),
         ("environments = {night = 3}\n", r"\[environments.night\] is not a table"),
-        ("[environments.night]\ntype = 'moon'\n", "no environment of the type 'moon'"),
+        ("[environments.night]\ntype = 'moon'\n", "no environment of the kind 'moon'"),
         ("[environments.night]\nlabels = 'dev'\n", r"\[environments.night\]: .*labels are a list"),
     ],
 )

@@ -18,6 +18,7 @@ from shell import ipython
 from flownb import LocalEnvironment
 from flownb.cli import main
 from flownb.errors import ParameterError, RunFailed
+from flownb.parameters import Text
 from flownb.runs import Run, State
 from flownb.storage import NotebookStorage
 
@@ -122,7 +123,8 @@ def test_texts_become_what_the_notebook_declares(job: Path) -> None:
     environment, storage = LocalEnvironment(), NotebookStorage(job)
     assert environment.execute(storage, "job").raise_for_state().outputs["result"] == DEFAULT
     for texts, recorded, shown in GIVEN:
-        run = environment.execute(storage, "job", texts, text=True).raise_for_state()
+        typed = {name: Text(text) if isinstance(text, str) else text for name, text in texts.items()}
+        run = environment.execute(storage, "job", typed).raise_for_state()
         assert run.parameters == recorded
         assert all(part in run.outputs["result"] for part in shown), run.outputs["result"]
         assert Run.load(run.id, job.parent).parameters == recorded

@@ -17,8 +17,10 @@ from polling import poll
 
 from flownb.callbacks import deserialize
 from flownb.environments import LocalEnvironment
+from flownb.environments.asking import asked_by
 from flownb.errors import CallbackError, EnvironmentRefused, FlowNotFound, ParameterError
 from flownb.flow import Flow, Parameter, Step
+from flownb.parameters import Text
 from flownb.runs import Run, Runs, State
 
 if TYPE_CHECKING:
@@ -65,14 +67,13 @@ def test_a_run_is_recorded_with_its_steps_outputs_and_files(project: Path) -> No
         on_start=lambda run: exits.append((str(run.state), [])),
         on_exit=[lambda run: exits.append((str(run.state), states(run))), lambda: None],
     )
-    run = environment.execute(
-        memory(project, SALES),
-        "sales",
-        {"n": "5"},
-        text=True,
-        asked_by="notebook",
-        on_change=lambda run: seen.append((str(run.state), states(run))),
-    )
+    with asked_by("notebook"):
+        run = environment.execute(
+            memory(project, SALES),
+            "sales",
+            {"n": Text("5")},
+            on_change=lambda run: seen.append((str(run.state), states(run))),
+        )
     assert run.state is State.SUCCESS
     assert {name: run.outputs[name] for name in run.outputs} == {
         "rows": [0, 1, 2, 3, 4],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flownb.errors import FlownbError, NameRefused
-from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name
+from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name, nearest_name
 
 FLOW = Flow(
     "sales",
@@ -129,3 +129,48 @@ def test_a_flow_shows_itself_in_a_line_whatever_it_carries() -> None:
 def test_a_flow_shows_its_card_in_a_notebook() -> None:
     flow = Flow("sales", steps=(Step("load", "1"),))
     assert flow.digest in flow._repr_html_()
+
+
+# --- names, where a flow is made ---
+
+
+def test_a_flow_and_its_steps_have_checked_names_from_the_start() -> None:
+    decomposed = "e\u0301te\u0301"
+    entry = Carried("x", "statement", "x = 1", ("x",), step=decomposed)
+    flow = Flow(decomposed, steps=(Step(decomposed, "x"),), closure=(entry,))
+    assert {flow.name, flow.steps[0].name, flow.closure[0].step} == {"\u00e9t\u00e9"}
+    assert flow == Flow("\u00e9t\u00e9", steps=(Step("\u00e9t\u00e9", "x"),), closure=(entry,))
+    assert replace(FLOW, name=decomposed).name == "\u00e9t\u00e9"
+    for name in ("", "../x", "a\nb", "x" * 101, "-x", None, 3, b"x"):
+        for make in (
+            lambda: Flow(name),  # noqa: B023
+            lambda: Step(name, "1"),  # noqa: B023
+            lambda: replace(FLOW, name=name),  # noqa: B023
+        ):
+            with pytest.raises(NameRefused):
+                make()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),  # marks stay
+        ("e\u0301te\u0301 2026", "\u00e9t\u00e9 2026"),
+        ("my report (1)", "my report -1"),
+        ("a  b//c..d", "a b-c-d"),
+        ("a--b", "a--b"),
+        ("-x-", "x"),
+        ("...", ""),
+        ("x" * 99 + " y" * 9, "x" * 99),
+        ("\u202etxt", "txt"),
+    ],
+)
+def test_the_nearest_name_keeps_letters_marks_and_digits_of_every_script(text: str, name: str) -> None:
+    assert nearest_name(text) == name
+    assert not name or check_name(name) == name
+
+
+@given(st.text(max_size=200))
+def test_the_nearest_name_of_any_text_is_a_name_or_nothing(text: str) -> None:
+    name = nearest_name(text)
+    assert not name or check_name(name) == name

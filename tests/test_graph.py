@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unchecked import named
 
 from flownb.errors import CaptureError
 from flownb.flow import Carried, Flow, Parameter, Step
@@ -159,7 +160,10 @@ def test_no_name_breaks_out_of_the_diagram(hostile: list[str]) -> None:
     flow = Flow(
         "f",
         parameters=(Parameter(name),),
-        steps=(Step(first, "", reads=(name,), binds=(second,)), Step(second, "", (name,), reads=(second,))),
+        steps=(
+            named(Step("s", "", reads=(name,), binds=(second,)), first),
+            named(Step("t", "", (name,), reads=(second,)), second),
+        ),
     )
     # categories other than Python's \w are written as numbers, marks are letters here
     lines = [re.sub(r"[^\x00-\x7f]", "x", line) for line in Graph.of(flow).mermaid().split("\n")]
@@ -182,12 +186,12 @@ def test_no_name_breaks_out_of_the_diagram(hostile: list[str]) -> None:
     ],
 )
 def test_punctuation_is_written_by_its_number(hostile: str) -> None:
-    line = Graph.of(Flow("f", steps=(step(hostile.replace(" ", "_")),))).mermaid().split("\n")[1]
+    line = Graph.of(Flow("f", steps=(named(step("s"), hostile.replace(" ", "_")),))).mermaid().split("\n")[1]
     assert _LINE.fullmatch(line), line
 
 
 def test_control_and_bidirectional_characters_are_shown_in_the_drawing() -> None:
-    text = Graph.of(Flow("f", steps=(step("a\u202eb\x1b[31m"),))).text()
+    text = Graph.of(Flow("f", steps=(named(step("s"), "a\u202eb\x1b[31m"),))).text()
     assert text == "╶● a\\u202eb\\x1b[31m"
 
 

@@ -36,6 +36,8 @@ LAYERS = (
     "graph",
     "flow",
     "files",
+    "kinds",
+    "frozen",
     "errors",
     "_version",
 )

@@ -9,6 +9,7 @@ import pytest
 from shell import Shell, ipython
 
 from flownb.capture.record import from_record
+from flownb.ui.store import LiveStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,7 +220,7 @@ def test_what_was_captured_can_be_forgotten(notebook: Shell) -> None:
         ("%flow run a", "holds no flow a"),
         ("%flow run 'a", "quotes come in pairs"),
         ("%flow run a --tempo 3", "no option --tempo"),
-        ("%flow show x.ipynb#a", "cannot be opened"),
+        ("%flow show x.ipynb#a", "it is not there: no such file"),
         ("%flow show x.txt#a", "no storage that can be opened"),
         ("%flow logs 123", "123"),
     ],
@@ -330,7 +331,7 @@ def test_an_environment_that_is_not_there_is_told_at_once(notebook: Shell, proje
     shown = notebook.run("%%flow a --environment nihgt\nx = 1")
     assert "did you mean night" in shown.text
     notebook.ok("%%flow a --environment night\nx = 1")
-    assert notebook.live.flow("a").environment == {"named": "night"}
+    assert notebook.live.flow("a").environment["named"] == "night"
 
 
 def test_a_step_knows_on_which_line_of_its_cell_it_begins(notebook: Shell) -> None:
@@ -342,3 +343,12 @@ def test_a_step_under_capture_is_captured(notebook: Shell) -> None:
     notebook.ok("%%flow a --out x\n%%capture shown\nprint('hidden')\nx = 1")
     assert notebook["x"] == 1
     assert notebook.live.names == ["a"]
+
+
+def test_the_storage_of_a_notebook_that_was_never_saved_is_no_place(notebook: Shell) -> None:
+    notebook.ok("%%flow a\nx = 1\nx + 1")
+    storage = LiveStorage(notebook.live)
+    assert notebook.live.path is None
+    assert storage.serialize() == {}
+    assert "a" in storage
+    assert storage.get_flow("a").run() == {"result": 2}

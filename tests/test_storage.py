@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,9 @@ from flownb import NotebookStorage, Storage, open_storage
 from flownb.document import MIME, to_dict
 from flownb.errors import DocumentError, FlowExists, FlownbError, FlowNotFound, StorageError
 from flownb.flow import Carried, Flow, Parameter, Step
-from flownb.storage import open_flow, parse_reference
+from flownb.storage import GitStorage, open_flow, parse_reference
 from flownb.storage.papermill_io import FlowHandler
+from flownb.testing.flows import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,6 +134,100 @@ def test_a_notebook_of_this_machine_has_no_runner_for_another(storage: Storage) 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(StorageError, match="'tape'; there are directory, git, notebook"):
         Storage.deserialize({"kind": "tape"})
+
+
+def test_a_class_without_a_kind_of_its_own_is_not_serialised(tmp_path: Path) -> None:
+    class Mine(NotebookStorage):
+        """Adds a method, say."""
+
+    class Named(NotebookStorage):
+        kind = "notebook"
+
+    class Own(NotebookStorage):
+        kind = "own"
+
+    for cls in (Mine, Named):
+        storage = cls(tmp_path / "a.ipynb")
+        for act in (storage.serialize, lambda: pickle.dumps(storage)):  # noqa: B023
+            with pytest.raises(StorageError, match=f"{cls.__name__} has no kind of its own"):
+                act()
+        assert "a" not in storage
+    assert Own(tmp_path / "a.ipynb").serialize()["kind"] == "own"
+    with pytest.raises(StorageError, match="not one of the kind 'own'"):
+        Own.from_serialized(NotebookStorage(tmp_path / "a.ipynb").serialize())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "notebook", "path": "/x/../y/a.ipynb"},
+        {
+            "kind": "git",
+            "repo": "/x/y",
+            "branch": "flownb",
+            "folder": "flows",
+            "revision": "v1",
+            "sign": True,
+        },
+        {
+            "kind": "git",
+            "repo": "https://host.example/f.git",
+            "branch": "b",
+            "folder": "f",
+            "remote": "origin",
+        },
+        {"kind": "directory", "url": "/x/flows"},
+        {"kind": "directory", "url": "s3://b/f", "options": {"anon": True}, "left_out": ["key", "secret"]},
+    ],
+)
+def test_what_was_serialised_before_there_was_a_schema_is_read(data: dict[str, Any]) -> None:
+    storage = Storage.deserialize(data)
+    assert {**storage.serialize(), "path": ""} == {**data, "schema": 1, "path": ""}
+    assert Storage.deserialize(storage.serialize()) == storage
+
+
+@pytest.mark.parametrize("data", [None, [], 5, "git", {}, {"kind": 3}, {"kind": ["git"]}, {"kind": "git"}])
+def test_what_is_no_serialised_storage_is_an_error_of_the_family(data: Any) -> None:
+    with pytest.raises(StorageError):
+        Storage.deserialize(data)
+
+
+def test_storages_that_cannot_be_reached_are_compared_all_the_same(tmp_path: Path) -> None:
+    gone = GitStorage(tmp_path / "nowhere")
+    assert gone == GitStorage(tmp_path / "nowhere")
+    assert len({gone, GitStorage(tmp_path / "nowhere"), GitStorage(tmp_path / "other")}) == 2
+    assert gone != NotebookStorage(tmp_path / "nowhere")
+    assert gone != str(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ({"repo": "https://ann:t0ken-1@host.example/f.git"}, ["password", "username"]),
+        ({"repo": "git+https://t0ken-1@host.example/f.git"}, ["username"]),
+        ({"repo": ".", "remote": "https://ann:t0ken-1@host.example/f.git"}, ["password", "username"]),
+        ({"repo": "ssh://git:t0ken-1@host.example/f.git"}, []),
+    ],
+)
+def test_a_token_in_a_url_is_told_nowhere_and_missed_by_name(
+    given: dict[str, str], left_out: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = GitStorage(**given)
+    pickled = pickle.dumps(storage)
+    shown = [repr(storage), str(storage), storage.name, storage.identity, repr(vars(storage))]
+    assert "t0ken-1" not in "".join([*shown, json.dumps(storage.serialize()), pickled.decode("latin-1")])
+    assert storage.serialize().get("left_out", []) == left_out
+    again = pickle.loads(pickled)
+    assert list(again.missing) == left_out
+    assert again.serialize() == storage.serialize()
+    assert again == storage
+    monkeypatch.setenv("FLOWNB_STORAGE_PASSWORD", "of another storage")  # which anybody's data could ask for
+    assert pickle.loads(pickled).missing == again.missing
+    secrets = {"username": "ann", "password": "t0ken-1"}
+    whole_again = Storage.deserialize(storage.serialize(), secrets)
+    assert list(whole_again.missing) == []
+    assert "t0ken-1" not in repr(vars(whole_again))
+    assert whole_again.serialize() == storage.serialize()
 
 
 # --- the notebook as a storage ---
@@ -303,8 +400,140 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"nothing can be written in .*missing"):
         NotebookStorage(tmp_path / "missing" / "a.ipynb").add_flow(OTHER)
-    with pytest.raises(StorageError, match="cannot be opened"):
-        assert NotebookStorage(tmp_path / "missing.ipynb").flows
+
+
+def test_a_notebook_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
+    storage = NotebookStorage(tmp_path / "missing.ipynb")
+    assert dict(storage.flows) == {}
+    assert "a" not in storage
+    assert OTHER not in storage
+    assert storage.whole is None
+    assert storage.build() is storage
+    with pytest.raises(FlowNotFound, match="it is not there: no such file"):
+        storage.get_flow("a")
+    with pytest.raises(FlowNotFound, match=r"missing\.ipynb is not there"):
+        open_flow(str(storage.path))
+    assert not storage.path.exists()
+    assert NotebookStorage(tmp_path / "no folder" / "a.ipynb").flows == {}
+
+
+def test_a_notebook_stays_the_same_file_wherever_the_process_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    storages = [NotebookStorage(text) for text in ("n.ipynb", "elsewhere/../n.ipynb", "~/n.ipynb")]
+    monkeypatch.chdir("elsewhere")
+    location = storages[0].add_flow(OTHER)
+    for storage in storages:
+        assert storage.path == tmp_path / "n.ipynb"
+        assert storage.identity == f"notebook:{tmp_path / 'n.ipynb'}"
+        assert storage.serialize() == storages[0].serialize()
+        assert storage.flows == {"été": location}
+    assert storages[0].name == "n.ipynb"
+    assert (tmp_path / "n.ipynb").exists()
+
+
+# --- a notebook that is taken whole ---
+
+
+def plain(path: Path, *cells: Any) -> Path:
+    made = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), path)
+    return path
+
+
+def test_a_whole_notebook_stays_that_notebook_also_with_its_outputs_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "copy.ipynb"
+    location = NotebookStorage(path).add_flow(whole())
+    cleared(path)
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "raw", "code"]
+    assert notebook.cells[0].source == "# Sales"
+    flow = NotebookStorage(path).get_flow(location)
+    assert flow == whole()
+    assert flow.folder == tmp_path
+    assert [parameter.name for parameter in flow.parameters] == ["n"]
+    assert NotebookStorage(path).build().get_runner("report").run(n=3) == {"total": 6}
+
+
+def test_a_whole_notebook_has_a_notebook_to_itself(tmp_path: Path) -> None:
+    others = NotebookStorage(tmp_path / "others.ipynb")
+    others.add_flow(OTHER)
+    before = others.path.read_bytes()
+    with pytest.raises(StorageError, match="report is a whole notebook, which is kept in one by itself"):
+        others.add_flow(whole())
+    assert others.path.read_bytes() == before
+    alone = NotebookStorage(tmp_path / "alone.ipynb")
+    alone.add_flow(whole())
+    with pytest.raises(StorageError, match="document of one flow"):
+        alone.add_flow(OTHER)
+    with pytest.raises(FlowExists, match="report"):
+        alone.add_flow(whole(text="# Other"))
+    location = alone.add_flow(whole(text="# Other"), replace=True)
+    assert alone.flows == {"report": location}
+    assert alone.get_flow("report") == whole(text="# Other")
+
+
+def test_a_notebook_is_in_its_storage_where_it_can_be_got(tmp_path: Path) -> None:
+    storage = NotebookStorage(plain(tmp_path / "sales 2026.ipynb", "x = 1", "x + 1"))
+    flow = storage.get_flow("sales 2026")
+    assert "sales 2026" in storage
+    assert flow in storage
+    assert flow.location in storage
+    assert storage.resolve("sales 2026") == flow.location
+    assert storage.history("sales 2026")[0].location == flow.location
+    assert storage.flows == {}
+    before = storage.path.read_bytes()
+    assert storage.add_flow(flow, replace=True) == flow.location
+    assert storage.path.read_bytes() == before
+
+
+def test_the_value_that_a_whole_notebook_shows_last_is_its_result(tmp_path: Path) -> None:
+    path = plain(tmp_path / "a.ipynb", "x = 1", "x + 1", "")
+    flow = Flow.from_notebook(path)
+    assert flow.outputs == ("result",)
+    assert flow.run() == {"result": 2}
+    for last in ("y = 2", "x;", "print(x)"):
+        assert Flow.from_notebook(plain(tmp_path / "b.ipynb", "x = 1", last)).outputs == ()
+
+
+def test_outputs_of_a_whole_notebook_can_be_declared(tmp_path: Path) -> None:
+    path = plain(tmp_path / "a.ipynb", "x = 1\ny = 2", "x += 1", "x + y")
+    flow = Flow.from_notebook(path, outputs=["x", "y"])
+    assert flow.outputs == ("x", "y")
+    assert flow.run() == {"x": 2, "y": 2}
+    assert flow != Flow.from_notebook(path)
+    storage = NotebookStorage(path, outputs=["x", "y"])
+    assert storage.get_flow("a") == flow
+    assert Storage.deserialize(storage.serialize()).get_flow("a") == flow
+    flow.write(tmp_path / "document.ipynb")
+    assert Flow.read(tmp_path / "document.ipynb") == flow
+    assert Flow.read(tmp_path / "document.ipynb").outputs == ("x", "y")
+    with pytest.raises(DocumentError, match=r"no cell of a binds 'zz', to be an output; it binds x, y"):
+        Flow.from_notebook(path, outputs=["zz"])
+    with pytest.raises(StorageError, match="no list of names"):
+        NotebookStorage(path, outputs="x")
+    own = NotebookStorage(tmp_path / "own.ipynb")
+    own.add_flow(OTHER)
+    with pytest.raises(StorageError, match="declare their outputs themselves"):
+        open_flow(f"{own.path}#été", outputs=["x"])
+
+
+def test_the_digest_of_a_whole_notebook_does_not_tell_what_it_shows(tmp_path: Path) -> None:
+    """So that documents written before it had a result keep the digest that they say."""
+    flow = Flow.from_notebook(plain(tmp_path / "a.ipynb", "x = 1", "x + 1"))
+    without = replace(flow, steps=tuple(replace(step, result=False) for step in flow.steps))
+    assert without.digest == flow.digest
+
+
+def test_a_notebook_with_a_name_of_any_script_is_a_flow_of_that_name(tmp_path: Path) -> None:
+    for name in ("हिन्दी", "e\u0301te\u0301", "தமிழ்"):
+        path = plain(tmp_path / f"{name}.ipynb", "1 + 1")
+        assert Flow.from_notebook(path).name == unicodedata.normalize("NFC", name)
+        assert name in NotebookStorage(path)
 
 
 # --- references ---

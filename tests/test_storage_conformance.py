@@ -22,7 +22,7 @@ from storage_servers import s3_server, web_server
 from flownb import NotebookStorage, Storage
 from flownb.document import MIME, dumps, loads
 from flownb.errors import FlowExists, FlownbError, StorageError
-from flownb.flow import Flow, Requirements, check_name
+from flownb.flow import Flow, Requirements
 from flownb.storage import GitStorage
 from flownb.storage.directory import DirectoryStorage
 from flownb.storage.filenames import encoded, file_name
@@ -31,7 +31,7 @@ from flownb.testing.flows import sample
 from flownb.testing.storage import StorageConformance, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Self
 
@@ -46,27 +46,49 @@ class TestNotebook(StorageConformance):
     removes = False
 
     def make(self, folder: Path) -> Storage:
-        path = folder / "analysis {0}.ipynb"
-        path.touch()
-        return NotebookStorage(path)
+        return NotebookStorage(folder / "analysis {0}.ipynb")
 
     def damage(self, storage: Storage, name: str) -> None:
+        for record in self.records(storage, name):
+            record["cells"] = [{"cell_type": 5}]
+
+    def alter(self, storage: Storage, name: str) -> None:
+        for record in self.records(storage, name):
+            record["cells"] = json.loads(altered(json.dumps(record["cells"])))
+
+    def records(self, storage: Storage, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a flow in its cells, to be changed."""
         assert isinstance(storage, NotebookStorage)
         content = json.loads(storage.path.read_text("utf-8"))
         for cell in content["cells"]:
             for output in cell.get("outputs", ()):
                 record = output.get("data", {}).get(MIME)
                 if record is not None and name in "".join(cell["source"]).partition("\n")[0]:
-                    record["cells"] = [{"cell_type": 5}]
+                    yield record
         storage.path.write_text(json.dumps(content), "utf-8")
+
+
+def altered(document: str) -> str:
+    """Return the document of a sample with another content."""
+    assert "FACTOR = 2" in document
+    return document.replace("FACTOR = 2", "FACTOR = 9")
 
 
 class DirectoryConformance(StorageConformance):
     def damage(self, storage: Storage, name: str) -> None:
+        for place, path in self.files(storage, name):
+            place.pipe_file(path, b'{"cells": [')
+
+    def alter(self, storage: Storage, name: str) -> None:
+        for place, path in self.files(storage, name):
+            place.pipe_file(path, altered(place.cat_file(path).decode()).encode())
+
+    def files(self, storage: Storage, name: str) -> Iterator[tuple[Any, str]]:
+        """Yield the files of a flow, and the file system that they are in."""
         assert isinstance(storage, DirectoryStorage)
         place, root = fsspec.core.url_to_fs(storage.url, use_listings_cache=False, **storage.storage_options)
         for path in place.ls(f"{root}/{encoded(name)}", detail=False):
-            place.pipe_file(path, b'{"cells": [')
+            yield place, path
 
 
 class TestFolder(DirectoryConformance):
@@ -153,6 +175,9 @@ class TestWeb(DirectoryConformance):
     def damage(self, storage: Storage, name: str) -> None:
         super().damage(self.writer(storage), name)
 
+    def alter(self, storage: Storage, name: str) -> None:
+        super().alter(self.writer(storage), name)
+
 
 @pytest.mark.kernel
 class TestRepository(StorageConformance):
@@ -168,9 +193,18 @@ class TestRepository(StorageConformance):
         return GitStorage(folder)
 
     def damage(self, storage: Storage, name: str) -> None:
+        self.commit(storage, name, '{"cells": [')
+
+    def alter(self, storage: Storage, name: str) -> None:
+        assert isinstance(storage, GitStorage)
+        there = f"{storage.ref}:{storage.folder}/{file_name(name)}"
+        self.commit(storage, name, altered(git(storage.repository.git_dir, "cat-file", "blob", there)))
+
+    def commit(self, storage: Storage, name: str, document: str) -> None:
+        """Commit another document of a flow, behind flownb's back."""
         assert isinstance(storage, GitStorage)
         folder, ref = storage.repository.git_dir, storage.ref
-        blob = git(folder, "hash-object", "-w", "--stdin", data='{"cells": [')
+        blob = git(folder, "hash-object", "-w", "--stdin", data=document)
         index = {"GIT_INDEX_FILE": str(folder / "index of a test")}
         git(folder, "read-tree", ref, env=index)
         path = f"{storage.folder}/{file_name(name)}"
@@ -217,41 +251,38 @@ class TableStorage(Storage):
         with closing(sqlite3.connect(self.path, timeout=60, isolation_level="IMMEDIATE")) as db, db:
             yield db
 
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__name__.lower()
+
     @property
     def name(self) -> str:
         return f"table://{self.path}"
 
-    @property
-    def flows(self) -> dict[str, str]:
+    def _newest(self) -> dict[str, str]:
         with self._table() as table:
             rows = table.execute("SELECT name, digest FROM flow ORDER BY name").fetchall()
-        return {name: f"{name}@{digest[:12]}" for name, digest in rows}
+        return {name: digest[:12] for name, digest in rows}
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
-        row = (check_name(flow.name), flow.digest, dumps(changed(flow, storage=None, location=None)))
+    def _write(self, flow: Flow, *, replace: bool) -> str:
         try:
             with self._table() as table:
                 verb = "REPLACE" if replace else "INSERT"
-                table.execute(f"{verb} INTO flow VALUES (?, ?, ?)", row)
+                table.execute(f"{verb} INTO flow VALUES (?, ?, ?)", (flow.name, flow.digest, dumps(flow)))
         except sqlite3.IntegrityError:
             raise FlowExists(f"{self.name} holds a flow {flow.name} already") from None
-        return f"{flow.name}@{flow.version}"
+        return flow.version
 
-    def get_flow(self, location: str) -> Flow:
-        name, version = split_location(location)
+    def _read(self, name: str, version: str) -> Flow:
         with self._table() as table:
-            row = table.execute("SELECT digest, document FROM flow WHERE name = ?", (name,)).fetchone()
-        if row is None or (version and not (len(version) >= 4 and row[0].startswith(version))):
+            found = table.execute(
+                "SELECT document FROM flow WHERE name = ? AND digest GLOB ?", (name, f"{version}*")
+            ).fetchone()
+        if found is None:
             raise self._not_found(name, version)
-        where = f"{name}@{row[0][:12]}"
-        return changed(loads(row[1], f"{self.name}#{where}"), storage=self.serialize(), location=where)
+        return loads(found[0], f"{self.name}#{name}")
 
-    def serialize(self) -> dict[str, Any]:
-        return {"kind": self.kind, "path": self.path}
-
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        return cls(data["path"])
+    def _options(self) -> dict[str, Any]:
+        return {"path": self.path}
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -273,6 +304,11 @@ class TestThirdParty(StorageConformance):
         assert isinstance(storage, TableStorage)
         with storage._table() as table:
             table.execute("UPDATE flow SET document = '{', digest = 'spoilt' WHERE name = ?", (name,))
+
+    def alter(self, storage: Storage, name: str) -> None:
+        document = altered(dumps(storage.get_flow(name)))
+        with storage._table() as table:
+            table.execute("UPDATE flow SET document = ? WHERE name = ?", (document, name))
 
 
 # --- the suite catches what is wrong ---
@@ -435,3 +471,5 @@ def test_a_suite_without_a_storage_says_what_it_needs(tmp_path: Path) -> None:
         StorageConformance().make(tmp_path)
     with pytest.raises(NotImplementedError, match=r"damage\(storage, name\)"):
         StorageConformance().damage(TableStorage(tmp_path / "a.db"), "x")
+    with pytest.raises(NotImplementedError, match=r"alter\(storage, name\)"):
+        StorageConformance().alter(TableStorage(tmp_path / "a.db"), "x")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flownb import LocalEnvironment
-from flownb.errors import FlowNotFound, NotTrusted, StorageError
+from flownb.errors import NotTrusted, StorageError
 from flownb.flow import Flow, Step
 from flownb.runs.project import Project
 from flownb.storage import Storage, trust
@@ -40,24 +40,17 @@ class Elsewhere(Storage):
     def origin(self) -> str | None:
         return self.url
 
-    @property
-    def flows(self) -> Mapping[str, str]:
-        return {"a": f"a@{FLOW.version}"}
+    def _newest(self) -> Mapping[str, str]:
+        return {"a": FLOW.version}
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+    def _write(self, flow: Flow, *, replace: bool) -> str:
         raise NotImplementedError
 
-    def get_flow(self, location: str) -> Flow:
-        if location.partition("@")[0] != "a":
-            raise FlowNotFound(location)
+    def _read(self, name: str, version: str) -> Flow:
         return FLOW
 
-    def serialize(self) -> dict[str, Any]:
-        return {"kind": self.kind, "url": self.url}
-
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Elsewhere:
-        return cls(data["url"])
+    def _options(self) -> Mapping[str, Any]:
+        return {"url": self.url}
 
 
 @pytest.fixture(autouse=True)

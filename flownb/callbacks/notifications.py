@@ -21,6 +21,7 @@ from flownb.callbacks.base import Configured
 from flownb.callbacks.message import FIELDS, facts, text_of
 from flownb.callbacks.options import headers_option, names_option, seconds_option, tries_option
 from flownb.errors import CallbackError, MissingExtra
+from flownb.frozen import FrozenDict, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,7 @@ class Notify(Configured):
     def __post_init__(self) -> None:
         check_address(self.url, "notify")
         object.__setattr__(self, "on", _states(self.on))
-        object.__setattr__(self, "headers", headers_option(self.headers, "notify"))
+        object.__setattr__(self, "headers", FrozenDict(headers_option(self.headers, "notify")))
         object.__setattr__(self, "timeout", seconds_option(self.timeout, "notify", "timeout"))
         object.__setattr__(self, "pause", seconds_option(self.pause, "notify", "pause"))
         object.__setattr__(self, "tries", tries_option(self.tries, "notify"))
@@ -60,7 +61,7 @@ class Notify(Configured):
             )
         usual = Notify(self.url)
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        chosen = {name: value for name, value in values.items() if value != getattr(usual, name)}
+        chosen = {name: plain(value) for name, value in values.items() if value != getattr(usual, name)}
         return {"url": self.url, **chosen}
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.callbacks.base import Callback, Named, call, name_of, normalise
 from flownb.errors import CallbackError
+from flownb.frozen import frozen, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +32,7 @@ class Reference(Named):
     options: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "options", frozen(self.options))
         module, _, name = self.target.partition(":")
         if not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
             raise CallbackError(
@@ -52,7 +54,7 @@ class Reference(Named):
         if not callable(found):
             raise CallbackError(f"`{self.target}` takes no options: it is a {type(found).__qualname__}")
         try:
-            made = found(**self.options)
+            made = found(**plain(self.options))
         except TypeError as error:
             given = ", ".join(sorted(self.options)) or "none"
             raise CallbackError(

@@ -15,6 +15,7 @@ from typing import Any
 from flownb.callbacks.base import Callback, Configured, name_of, normalise
 from flownb.callbacks.references import Pickled, Reference, this_magic
 from flownb.errors import CallbackError
+from flownb.frozen import plain
 from flownb.parameters.secret import Secret
 
 #: What a callback refers to comes along when it is pickled: a table of 50 MB is not what anybody meant.
@@ -128,10 +129,10 @@ def _named(target: str, options: Mapping[str, Any] | None, callback: Callback) -
             "give the name of an environment variable, as `$NAME`, where the callback knows them"
         )
     try:
-        plain = json.loads(json.dumps(dict(options), allow_nan=False))
+        told = json.loads(json.dumps(plain(options), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise CallbackError(f"the options of {name_of(callback)} are not plain JSON data: {error}") from error
-    return {"callback": target, "options": plain}
+    return {"callback": target, "options": told}
 
 
 def _secret_in(value: object, name: str = "") -> str:

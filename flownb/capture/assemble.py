@@ -6,7 +6,7 @@ import ast
 import difflib
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flownb.capture.placing import index_of, parted_imports, place, state_of
 from flownb.capture.requirements import requirements_of
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from flownb.capture.history import Executed, Execution, History
     from flownb.capture.statements import Statement
     from flownb.flow import How, Step
+
+
+NAMED_IN = "flownb.toml"
+"""The file of a project that says what the names of environments mean."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def assemble(name: str, steps: Sequence[Captured], history: History) -> Assemble
     parameters = merged_parameters(name, cells)
     check_outputs(name, cells)
     check_rebound(name, cells, parameters)
+    environment = _environment(name, steps)
     names = frozenset(parameter.name for parameter in parameters)
     ordered = _in_order(steps, names, history)
     closure, missing, executed = _closure(ordered, names, history)
@@ -61,9 +66,7 @@ def assemble(name: str, steps: Sequence[Captured], history: History) -> Assemble
         closure=closure,
         description=next((cell.leading.description for cell in cells if cell.leading.description), ""),
         requirements=requirements_of(closure, [step.cell.python for step in ordered], history.world),
-        environment=next(
-            ({"named": cell.header.environment} for cell in cells if cell.header.environment), None
-        ),
+        environment=environment,
         folder=history.folder,
     )
     return Assembled(flow, Counter(one.cell for one in executed))
@@ -113,6 +116,25 @@ def check_rebound(name: str, cells: Sequence[Cell], parameters: Iterable[Paramet
                 f"the parameter `{rebound[0]}`, declared in {cell_name(name, declaring.header.step)}, is "
                 f"bound again by {cell_name(name, cell.header.step)}; bind another name"
             )
+
+
+def _environment(name: str, steps: Iterable[Captured]) -> Mapping[str, Any] | None:
+    """Return the environment that the steps name: as it was when the last of them was captured.
+
+    Raises `CaptureError` where they name several.
+    """
+    naming = [step for step in steps if step.cell.header.environment is not None]
+    if not naming:
+        return None
+    first, last = naming[0], max(naming, key=lambda step: step.place)
+    for step in naming:
+        if step.cell.header.environment != first.cell.header.environment:
+            raise CaptureError(
+                f"{cell_name(name, first.name)} names the environment {first.cell.header.environment!a}, and "
+                f"{cell_name(name, step.name)} {step.cell.header.environment!a}; a flow runs in one: name it "
+                "in one of them, or in both alike"
+            )
+    return last.environment or {"named": last.cell.header.environment, "named_in": NAMED_IN}
 
 
 # -- the order of the steps --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flownb.capture.looking import Look
 from flownb.capture.placing import Placing, key_of, writes_of
@@ -34,6 +34,7 @@ class Captured:
         default_factory=dict
     )  #: what frozen names stand for: no statement makes it
     notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any] | None = None  #: the one that it names, with its options as they were
     proved: bool = False  #: it was executed here without an error: what it misses it did not need
 
     @property

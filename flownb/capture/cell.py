@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flownb.capture.statements import statements_of, without_magics
 from flownb.errors import CaptureError, NameRefused
 from flownb.flow import Parameter, Step, check_name
-from flownb.names import PROVIDED, find_names, to_python
+from flownb.names import PROVIDED, find_names, shows_result, to_python
 from flownb.parameters import Leading, split_leading
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def read_cell(source: str, header: Header | None = None) -> Cell:
         tree=tree,
         names=find_names(tree, transform=to_python),
         declared=_declared(leading),
-        result=not header.outputs and _shows_result(leading.body, tree),
+        result=not header.outputs and shows_result(leading.body, tree),
     )
     _check(cell)
     return cell
@@ -274,31 +274,6 @@ def _declared(leading: Leading) -> frozenset[str]:
         text = f"_: {parameter.annotation or 'object'} = {parameter.default or 'None'}"
         names |= find_names(text).reads
     return names - PROVIDED - {parameter.name for parameter in leading.parameters}
-
-
-def _shows_result(body: str, tree: ast.Module) -> bool:
-    if not tree.body or not isinstance(last := tree.body[-1], ast.Expr):
-        return False
-    if body.rstrip().endswith(";"):
-        return False
-    # A magic's or shell line's value is None, like that of the calls that only show something.
-    match last.value:
-        case ast.Call(func=ast.Name(id="print" | "display")):
-            return False
-        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython"))), args=args):
-            return _timed(args)
-    return True
-
-
-def _timed(args: list[ast.expr]) -> bool:
-    """Whether a magic gives the value of what it was given: `%time f()`."""
-    match args:
-        case [ast.Constant(value="time"), ast.Constant(value=str(code))]:
-            try:
-                return _shows_result(code, ast.parse(to_python(code)))
-            except SyntaxError:
-                return False
-    return False
 
 
 def check_outputs(cell: Cell, known: Container[str]) -> None:

@@ -477,7 +477,7 @@ _NOT_DRAWING: Final = words(
 )
 _ONLY_SAVING: Final = ("save", "export", "dump", "write", "print", "display", "show_")
 _DRAWN_METHODS: Final = words(
-    "sample shuffle permutation rvs fit fit_transform fit_predict resample bootstrap"
+    "sample choice shuffle permutation rvs fit fit_transform fit_predict resample bootstrap simulate"
 )
 
 

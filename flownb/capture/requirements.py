@@ -107,6 +107,28 @@ def _imports_of(file: Path, _changed: int, _size: int) -> tuple[tuple[str, tuple
         return ()
 
 
+def missing_module(needs: Requirements, kind: str, message: str, missing: Mapping[str, str]) -> str:
+    """Return what an error of a missing module does not say: which version there was at the capture.
+
+    `missing` are the distributions of the capture that are not there. Nothing for any other error.
+    """
+    if kind not in ("ModuleNotFoundError", "ImportError"):
+        return ""
+    named = re.search(r"No module named '([^'.]+)|from '([^'.]+)", message)
+    if named is None:
+        return ""
+    module = named[1] or named[2]
+    if module in needs.modules:
+        return f"at its capture {module} was a module of the notebook's own"
+    known = {_plain_name(name): f"{name} {version}" for name, version in needs.distributions.items()}
+    found = known.get(_plain_name(module)) or ", ".join(f"{name} {was}" for name, was in missing.items())
+    return f"at its capture there was {found}" if found else ""
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def file_sha(file: Path) -> str:
     """Return the SHA-256 (hex) of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -96,7 +96,9 @@ class SavedNotebook:
             if recorded is None:
                 told = self._changed_since(name)
                 return [f"{told}: {name} is taken from the cells"] if told else []
-            told = difference(recorded.flow, self._from_source(name))
+            # from its cells alone the environment is known by its name, which they have in common
+            source = replace(self._from_source(name), environment=recorded.flow.environment)
+            told = difference(recorded.flow, source)
         except FlownbError:
             return []  # what is wrong is told by whoever asks for the flow
         return [f"{told}; the captured one is used"] if told and not recorded.flow.of_schema_1 else []

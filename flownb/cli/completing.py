@@ -85,6 +85,18 @@ def complete_assignment(ctx: click.Context, param: click.Parameter, incomplete: 
     ]
 
 
+def complete_environment(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Offer the environments of the project that this folder is in, and the kinds."""
+    from flownb.environments.config import environment_names
+    from flownb.environments.kinds import kinds
+    from flownb.runs.project import Project
+
+    try:
+        return _matching([*environment_names(Project.of(Path.cwd())), *kinds()], incomplete)
+    except FlownbError:
+        return []
+
+
 def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Offer the newest runs of the project."""
     from flownb.cli.looking import records_of

@@ -26,11 +26,13 @@ _reference = click.argument("reference", metavar="REF", shell_complete=complete_
 def list_command(store: str, *, as_json: bool) -> int:
     """List the flows of STORE, such as a notebook file: parameters, steps, outputs, last run."""
     from flownb.cli.looking import last_runs
-    from flownb.errors import RecordError
+    from flownb.errors import RecordError, StorageError
     from flownb.runs.markup import visible
-    from flownb.storage import open_storage
+    from flownb.storage import NotebookStorage, open_storage
 
     storage = open_storage(store)
+    if isinstance(storage, NotebookStorage) and not storage.path.exists():  # mistyped, for who only looks
+        raise StorageError(f"{storage.name} {storage.held}")
     flows, problems = _flows_of(storage)
     last = {}
     try:
@@ -188,6 +190,7 @@ def _content_json(flow: Flow) -> dict[str, Any]:
         "distributions": dict(flow.requirements.distributions),
         "modules": dict(flow.requirements.modules),
         "kernel": flow.kernel,
+        "environment": dict(flow.environment) if flow.environment else None,
         "language": flow.language,
     }
 

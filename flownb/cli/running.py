@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import functools
 import threading
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -10,21 +10,52 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flownb.cli.completing import complete_assignment, complete_reference
+from flownb.cli.completing import complete_assignment, complete_environment, complete_reference
 from flownb.cli.group import INTERRUPTED
 from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flownb.environments import Environment
+    from flownb.environments.options import Option
     from flownb.flow import Flow
     from flownb.runs import Run
     from flownb.runs.project import Project
 
 
-@click.command("run")
-@click.argument("reference", metavar="REF", shell_complete=complete_reference)
+class _RunCommand(click.Command):
+    """Takes what every environment of this machine takes, as its model declares it."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options; those of the environment behind our own."""
+        own = super().get_params(ctx)
+        taken = {flag for param in own for flag in param.opts}
+        return [*own[:-1], *(made for made in _environment_options() if made.opts[0] not in taken), own[-1]]
+
+
+@functools.cache
+def _environment_options() -> tuple[click.Option, ...]:
+    from flownb.environments import LocalEnvironment
+    from flownb.environments.options import options_of
+
+    return tuple(map(_click_option, options_of(LocalEnvironment)))
+
+
+def _click_option(option: Option) -> click.Option:
+    flag = option.flag
+    return click.Option(
+        [f"{flag}/--no-{flag[2:]}" if option.shape == "switch" else flag, option.name],
+        help=option.help,
+        metavar=option.metavar or None,
+        multiple=option.many,
+        default=None,
+        type=click.Path() if option.shape == "path" else None,
+    )
+
+
+@click.command("run", cls=_RunCommand)
+@click.argument("reference", metavar="[REF]", required=False, shell_complete=complete_reference)
 @click.option(
     "-p",
     "--parameter",
@@ -42,25 +73,21 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     help="Values from a YAML, JSON or TOML file, or from standard input (-); -p goes before it.",
 )
-@click.option("--environment", metavar="NAME", help="An environment of the project's flownb.toml.")
-@click.option("--engine", metavar="NAME", help="A papermill engine.")
+@click.option("--out", metavar="NAMES", help="Outputs of a notebook that is run whole: a,b.")
 @click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole run."
+    "--environment",
+    metavar="NAME",
+    shell_complete=complete_environment,
+    help="An environment of the project's flownb.toml, or a kind of environment.",
 )
 @click.option(
-    "--step-timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For each step."
+    "-o",
+    "--option",
+    "others",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the environment, of whatever kind it is.",
 )
-@click.option("--memory", metavar="SIZE", help='What the flow may take, such as "2 GB".')
-@click.option(
-    "--retries", type=click.IntRange(0), metavar="N", help="How often a failed or crashed run is tried again."
-)
-@click.option(
-    "--cwd",
-    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
-    metavar="FOLDER",
-    help="Where to run; by default in the notebook's folder.",
-)
-@click.option("--label", "labels", multiple=True, metavar="LABEL", help="A label of the run; may come again.")
 @click.option(
     "--trust", "trusted", is_flag=True, help="Run it this once, though its store came from elsewhere."
 )
@@ -68,65 +95,61 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run's id.")
 def run_command(
     *,
-    reference: str,
+    reference: str | None,
     assignments: Sequence[str],
     file: Path | None,
+    out: str | None,
     environment: str | None,
-    engine: str | None,
-    timeout: float | None,
-    step_timeout: float | None,
-    memory: str | None,
-    retries: int | None,
-    cwd: Path | None,
-    labels: Sequence[str],
+    others: Sequence[str],
     trusted: bool,
     as_json: bool,
     quiet: bool,
+    **typed: Any,
 ) -> int:
     """Run the flow REF, show its progress, and then its outputs.
+
+    Without REF the variables FLOWNB_STORAGE, FLOWNB_LOCATION and FLOWNB_PARAM_name say what runs.
 
     Exit status: 0 success, 1 the flow failed, 2 it could not be started, 130 it was cancelled.
     """
     from flownb.cli.looking import project_of
     from flownb.document import import_nbformat
+    from flownb.environments.asking import asked_by
+    from flownb.environments.chosen import changed_environment, environment_for
+    from flownb.environments.signals import interrupted_by_signals
     from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
+    from flownb.storage.variables import flow_told, parameters_told
 
     # what each run needs, while other things are looked at
     threading.Thread(target=import_nbformat, name="flownb-import").start()
-    storage, flow = open_flow(reference)
-    given = given_values(flow, assignments, file)
+    outputs = [name.strip() for name in (out or "").split(",") if name.strip()]
+    if reference is None:
+        storage, flow = flow_told()
+        given: dict[str, Any] = {**parameters_told(flow), **given_values(flow, assignments, file)}
+    else:
+        storage, flow = open_flow(reference, outputs)
+        given = given_values(flow, assignments, file)
     for note in storage.notes(flow):
         say(f"flownb: ⚠ {visible(note)}")
-    chosen = {
-        "engine": engine,
-        "timeout": timeout,
-        "step_timeout": step_timeout,
-        "memory": memory,
-        "retries": retries,
-        "cwd": cwd,
-        "labels": labels or None,
-    }
-    options = {option: value for option, value in chosen.items() if value is not None}
     project = project_of(flow)
-    place = _environment(project, flow, environment, options)
+    for note in changed_environment(flow, project) if environment is None else ():
+        say(f"flownb: ⚠ {visible(note)}")
+    place = _with_options(environment_for(flow, project, environment), typed, others)
     allowed = allow_once(storage) if trusted else nullcontext()
-    with allowed, _stops_like_an_interrupt(), _progress(quiet=quiet) as on_change:
-        run = place.execute(
-            storage,
-            flow.location or flow.name,
-            given,
-            asked_by="command line",
-            on_change=on_change,
-        )
-    if as_json:
-        print_json(_run_json(run))
-    elif quiet:
-        click.echo(run.id)
-    else:
-        _print_run(run)
-    return _status(run, project)
+    with interrupted_by_signals():  # it ends as the signal asks when it has told what came of the run
+        with allowed, asked_by("command line"), _progress(quiet=quiet) as on_change:
+            run = place.execute(storage, flow.location or flow.name, given, on_change=on_change)
+        if run.differs:
+            say(f"flownb: ⚠ {visible(run.differs)}")
+        if as_json:
+            print_json(_run_json(run))
+        elif quiet:
+            click.echo(run.id)
+        else:
+            _print_run(run)
+        return _status(run, project)
 
 
 def given_values(flow: Flow, assignments: Sequence[str], file: Path | None = None) -> dict[str, Any]:
@@ -153,16 +176,20 @@ def given_values(flow: Flow, assignments: Sequence[str], file: Path | None = Non
     return {**values, **given.values()}
 
 
-def _environment(project: Project, flow: Flow, name: str | None, options: dict[str, Any]) -> Environment:
-    """Return the environment asked for: by name here, or when the flow was captured, else the local one."""
-    from flownb.environments import LocalEnvironment
-    from flownb.environments.config import load_environment
+def _with_options(place: Environment, typed: Mapping[str, Any], others: Sequence[str]) -> Environment:
+    """Return the environment with the options that were typed in place of its own."""
+    from flownb.environments.options import read_options, split_option
 
-    name = name or (flow.environment or {}).get("named")
-    if name is None:
-        return LocalEnvironment(**options)
-    named: Environment = load_environment(project, name)
-    return named.__class__(**{**dict(named), **options}) if options else named
+    texts: dict[str, list[str]] = {}
+    for name, value in typed.items():
+        if value is None or value == ():
+            continue
+        texts[name] = list(value) if isinstance(value, tuple) else [str(value)]
+        if isinstance(value, bool):
+            texts[name] = [str(value).lower()]
+    for name, text in map(split_option, others):
+        texts.setdefault(name, []).append(text)
+    return place.replace(**read_options(type(place), texts)) if texts else place
 
 
 @contextmanager
@@ -174,25 +201,6 @@ def _progress(*, quiet: bool) -> Iterator[Any]:
         return
     with progress_for(notebook=False) as on_change:
         yield on_change
-
-
-@contextmanager
-def _stops_like_an_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal (SIGHUP) like Ctrl-C: the run is cancelled, not lost."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
-    try:
-        for name in names:
-            # who asked for it to survive hanging up (nohup) gets that
-            if before[name] is not signal.SIG_IGN:
-                signal.signal(getattr(signal, name), signal.default_int_handler)
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
 
 
 def _print_run(run: Run) -> None:

@@ -14,7 +14,6 @@ from flownb.cli.printing import print_json, terminal_width
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flownb.flow import Flow
     from flownb.runs.record import RunRecord
     from flownb.storage.compare import FlowDiff
     from flownb.storage.naming import Named
@@ -62,9 +61,7 @@ def diff_command(old: str, new: str | None, *, as_text: bool, as_json: bool) -> 
     `@VERSION` alone is another version of the first flow. Without a second one, the first is compared
     with the version before it.
     """
-    from flownb.storage.compare import compare
-
-    diff = compare(*_two(old, new))
+    diff = _compared(old, new)
     if as_json:
         print_json(_diff_json(diff))
     else:
@@ -156,20 +153,16 @@ def _runs_of(flow: Named) -> list[RunRecord]:
         return []
 
 
-def _two(old: str, new: str | None) -> tuple[Flow, Flow]:
-    """Return the two flows that `diff` is about."""
+def _compared(old: str, new: str | None) -> FlowDiff:
+    """Return the comparison that `diff` is about."""
     from flownb.storage import open_flow
+    from flownb.storage.compare import compare
     from flownb.storage.naming import named
-    from flownb.storage.reference import location
-    from flownb.ui.versions import version_before
 
     first = named(old)
-    flow = first.storage.get_flow(first.location)
-    if new is None:
-        return version_before(first.storage, flow), flow
-    if new.startswith("@"):
-        return flow, first.storage.get_flow(location(first.name, new[1:]))
-    return flow, open_flow(new)[1]
+    if new is None or new.startswith("@"):
+        return first.storage.diff(first.location, new)
+    return compare(first.storage.get_flow(first.location), open_flow(new)[1])
 
 
 def _print_diff(text: str) -> None:

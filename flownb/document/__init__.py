@@ -9,7 +9,7 @@ from flownb.document.files import (
     loads_notebook,
 )
 from flownb.document.nbformats import import_nbformat
-from flownb.document.reading import from_dict, is_document, loads, read, whole_notebook
+from flownb.document.reading import from_dict, is_document, loads, read, whole_notebook, with_outputs
 from flownb.document.writing import MIME, SCHEMA, declaration, dumps, inject, to_dict, to_notebook, write
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "to_dict",
     "to_notebook",
     "whole_notebook",
+    "with_outputs",
     "write",
 ]

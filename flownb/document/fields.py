@@ -43,6 +43,11 @@ def text_table(about: Mapping[str, Any], key: str) -> dict[str, str]:
     return {name: text(found, name) for name in found}
 
 
+def kernel(notebook: Mapping[str, Any]) -> str:
+    """Return the name of a notebook's kernelspec; that of this Python where it names none."""
+    return text(table(notebook["metadata"], "kernelspec"), "name", "") or "python3"
+
+
 def how(about: Mapping[str, Any]) -> How:
     """Return how an entry is carried; `ValueError` for a way that there is not."""
     found = text(about, "how")

@@ -6,7 +6,8 @@ Nothing of the document is run, unpickled or imported.
 from __future__ import annotations
 
 import ast
-import re
+import difflib
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ from flownb.document import fields
 from flownb.document.files import Json, check_cells, check_python, injected, load_notebook, loads_notebook
 from flownb.document.writing import QUIET, SCHEMA, source_sha
 from flownb.errors import DocumentError, FlownbError
-from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name
+from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name, nearest_name
+from flownb.names import shows_result
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flownb.flow import How
 
@@ -55,10 +57,19 @@ def from_dict(notebook: Json, what: str = "the flow document") -> Flow:
     check_python(notebook, what)
     notebook = check_cells(notebook, what)
     try:
-        read_cells = _whole if about.get("whole") else _from_cells
-        return _about_into(read_cells(notebook, check_name(fields.text(about, "name"))), about)
+        name = check_name(fields.text(about, "name"))
+        flow = _about_into((_whole if about.get("whole") else _from_cells)(notebook, name), about)
+        if about.get("whole"):
+            flow = with_outputs(flow, fields.texts(about, "outputs"))
+        return _of_schema_2(flow) if schema < 3 else flow
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DocumentError(f"{what} is damaged: {error}") from error
+
+
+def _of_schema_2(flow: Flow) -> Flow:
+    """Note by which digest a flow was known whose kernel and environment were not content yet."""
+    former = flow.digest_of_schema_2
+    return replace(flow, former=former, stated=flow.digest if flow.stated == former else flow.stated)
 
 
 def _about_into(flow: Flow, about: Mapping[str, Any]) -> Flow:
@@ -74,6 +85,7 @@ def _about_into(flow: Flow, about: Mapping[str, Any]) -> Flow:
         storage=fields.table(about, "storage") or None,
         environment=fields.table(about, "environment") or None,
         location=fields.text(about, "location", "") or None,
+        stated=fields.text(about, "digest", "") or None,
     )
 
 
@@ -97,11 +109,7 @@ def _from_cells(notebook: Json, name: str) -> Flow:
             steps.append(_step(cell, about, len(steps) + 1))
     if not steps:
         raise ValueError("it has no steps")
-    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=_kernel(notebook))
-
-
-def _kernel(notebook: Json) -> str:
-    return fields.text(fields.table(notebook["metadata"], "kernelspec"), "name", "") or "python3"
+    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=fields.kernel(notebook))
 
 
 def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
@@ -169,17 +177,43 @@ def _parses(source: str) -> bool:
     return True
 
 
-def whole_notebook(path: str | os.PathLike[str]) -> Flow:
+def whole_notebook(path: str | os.PathLike[str], outputs: Sequence[str] = ()) -> Flow:
     """Take the notebook at `path` as a flow named after the file. Raises `DocumentError`."""
     notebook = load_notebook(path)
     check_python(notebook, str(path))
-    if is_document(notebook):
-        return read(path)
-    stem = re.sub(r"\s+", " ", re.sub(r"[^\w\- ]+", "-", Path(path).stem)).strip(" -") or "notebook"
     try:
-        return replace(_whole(notebook, check_name(stem)), folder=Path(path).absolute().parent)
+        if is_document(notebook):
+            flow = from_dict(notebook)
+        else:
+            flow = _whole(notebook, nearest_name(Path(path).stem) or "notebook")
+        return replace(with_outputs(flow, outputs), folder=Path(path).absolute().parent)
     except FlownbError as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def with_outputs(flow: Flow, outputs: Sequence[str]) -> Flow:
+    """Return a notebook that was taken whole with its outputs declared: what the names are at its end.
+
+    Raises `DocumentError` for a name that nothing in it binds, and for a flow that declares its own.
+    """
+    if not outputs:
+        return flow
+    if flow.notebook is None:
+        raise DocumentError(
+            f"{flow.name} declares its outputs itself, where it was captured: %%flow {flow.name} --out a,b"
+        )
+    names = tuple(dict.fromkeys(unicodedata.normalize("NFKC", name) for name in outputs))  # as Python does
+    bound = {name for step in flow.steps for name in step.binds}
+    bound |= {parameter.name for parameter in flow.parameters if flow.steps}
+    for name in names:
+        if name not in bound:
+            near = difflib.get_close_matches(name, sorted(bound), 1)
+            hint = (
+                f"did you mean {near[0]}?" if near else f"it binds {', '.join(sorted(bound)[:10]) or 'none'}"
+            )
+            raise DocumentError(f"no cell of {flow.name} binds {name!a:.40}, to be an output; {hint}")
+    last = replace(flow.steps[-1], outputs=names, result=False)
+    return replace(flow, steps=(*flow.steps[:-1], last))
 
 
 def _whole(notebook: Json, name: str) -> Flow:
@@ -196,4 +230,6 @@ def _whole(notebook: Json, name: str) -> Flow:
         elif cell["source"].strip():
             about = {"step": f"cell-{number}", "role": "step"}
             steps.append(_step(cell, about, number))
-    return Flow(name, parameters, tuple(steps), kernel=_kernel(notebook), notebook=notebook)
+    if steps:
+        steps[-1] = replace(steps[-1], result=shows_result(steps[-1].source))
+    return Flow(name, parameters, tuple(steps), kernel=fields.kernel(notebook), notebook=notebook)

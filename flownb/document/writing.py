@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flownb.document.fields import kernel
 from flownb.document.files import Json, injected
 from flownb.document.nbformats import import_nbformat
 from flownb.errors import DocumentError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 QUIET = "\npass  # its value is not shown again"
 """Ends a cell of replayed statements that would show a value."""
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout that is written. A newer one is refused, older ones are read."""
 
 MIME = "application/vnd.flownb.flow+json"
@@ -45,10 +46,14 @@ def to_dict(flow: Flow) -> Json:
     if flow.notebook is not None:
         notebook = json.loads(json.dumps(flow.notebook))
         notebook["metadata"]["flownb"] = {**_about(flow), "whole": True}
+        if kernel(notebook) != flow.kernel:
+            notebook["metadata"]["kernelspec"] = _kernelspec(flow)
+        if flow.steps and flow.steps[-1].outputs:
+            notebook["metadata"]["flownb"]["outputs"] = list(flow.outputs)
         return {**notebook, "cells": [_without_outputs(cell) for cell in notebook["cells"]]}
     cells = _cells(flow)
     metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": flow.language, "name": flow.kernel},
+        "kernelspec": _kernelspec(flow),
         "language_info": {"name": flow.language},
         "flownb": _about(flow),
     }
@@ -71,6 +76,10 @@ def to_notebook(flow: Flow) -> NotebookNode:
 def write(flow: Flow, path: str | os.PathLike[str]) -> None:
     """Write the flow document to `path`: whole, or not at all (`DocumentError`)."""
     write_atomic(Path(path), to_dict(flow), error=DocumentError)
+
+
+def _kernelspec(flow: Flow) -> Json:
+    return {"display_name": "Python 3", "language": flow.language, "name": flow.kernel}
 
 
 def _about(flow: Flow) -> Json:

@@ -16,6 +16,7 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from flownb.capture.requirements import missing_module
 from flownb.document import declaration
 from flownb.errors import FlownbError, ParameterError
 from flownb.flow import Step
@@ -47,7 +48,13 @@ def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     with _own_module(flow) as namespace, contextlib.ExitStack() as stack:
         # one loop for all that the flow executes, as in a kernel: tasks go on from one cell to the next
         runner = stack.enter_context(asyncio.Runner()) if _awaits(flow) else None
-        return _run(flow, values, _Session(namespace, runner))
+        try:
+            return _run(flow, values, _Session(namespace, runner))
+        except ImportError as error:
+            hint = missing_module(flow.requirements, type(error).__name__, str(error), {})
+            if hint:
+                error.add_note(hint)
+            raise
 
 
 def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, Any]:
@@ -58,8 +65,7 @@ def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, 
         namespace["display"] = display
     namespace["Out"] = {}  # displayed values that the flow reads are put there
     if flow.notebook is not None:
-        _run_whole(flow, values, session)
-        return {}
+        return _run_whole(flow, values, session)
     for entry in flow.closure:
         if not entry.step:
             session.execute(_carried(flow, entry), f"<{flow.name}: {entry.name}>")
@@ -76,19 +82,26 @@ def _run(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, 
     return outputs
 
 
-def _run_whole(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
+def _run_whole(flow: Flow, values: Mapping[str, Any], session: _Session) -> dict[str, Any]:
     """Run the code cells of a notebook that was taken whole, with the values behind its parameters' cell."""
     cells = flow.notebook["cells"] if flow.notebook is not None else ()
     tagged = ["parameters" in cell["metadata"].get("tags", ()) for cell in cells]
     behind = tagged.index(True) if any(tagged) else None
     if behind is None:
         _give(flow, values, session)
+    showing = {step.name for step in flow.steps if step.result}
+    outputs: dict[str, Any] = {}
     for index, cell in enumerate(cells):
         if cell["cell_type"] == "code":
             step = Step(f"cell-{index + 1}", cell["source"])
-            session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>")
+            shows = step.name in showing
+            value = session.execute(_python_of(flow, step), f"<{flow.name}.{step.name}>", last=shows)
+            if shows:
+                outputs["result"] = value
         if index == behind:
             _give(flow, values, session)
+    declared = flow.steps[-1].outputs if flow.steps else ()
+    return outputs | {name: session.namespace[name] for name in declared if name in session.namespace}
 
 
 def _declare(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:

@@ -14,7 +14,7 @@ class Stop:
     """Asks an execution to end: first by an interrupt, and when asked again, without waiting."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may ask in a thread that has it
         self._requests = 0
         self._listeners: list[Callable[[], object]] = []
 

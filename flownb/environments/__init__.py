@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flownb.environments.base import Environment
+    from flownb.environments.beginning import begin
     from flownb.environments.config import environment_names, load_environment
     from flownb.environments.local import LocalEnvironment
 
-__all__ = ["Environment", "LocalEnvironment", "environment_names", "load_environment"]
+__all__ = ["Environment", "LocalEnvironment", "begin", "environment_names", "load_environment"]
 
 _HOMES = {
     "Environment": "base",
     "LocalEnvironment": "local",
+    "begin": "beginning",
     "environment_names": "config",
     "load_environment": "config",
 }

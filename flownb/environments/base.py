@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -9,18 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flownb.environments.fields import Labels, OnExit, OnStart  # noqa: TC001  # read by pydantic
-from flownb.errors import CallbackError, EnvironmentRefused
+from flownb.errors import CallbackError, EnvironmentRefused, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from flownb.callbacks import Callback
     from flownb.environments.grid import Grid
+    from flownb.environments.together import Work
+    from flownb.flow import Flow
     from flownb.runs import Run, Runs
     from flownb.storage import Storage
 
 SCHEMA = 1
 """Version of what `serialize` writes. A newer one is refused, older ones are read."""
+
+
+_ABOUT = ("type", "schema", "named", "named_in")
+"""What `serialize` writes beside the options, and what a flow keeps beside that."""
 
 
 class Environment(BaseModel, ABC):
@@ -55,12 +62,24 @@ class Environment(BaseModel, ABC):
         except ValidationError as error:
             raise EnvironmentRefused(_words(type(self), error)) from None
 
+    def __hash__(self) -> int:
+        """Hash what equal environments have in common; callbacks may be what cannot be hashed."""
+        options = {name: value for name, value in self if name not in ("on_start", "on_exit")}
+        return hash((type(self), tuple(options.items())))
+
     @abstractmethod
     def setup(self, storage: Storage) -> None:
         """Check that flows of `storage` can run here, and prepare for it; may be called again at any time.
 
-        Raises `EnvironmentRefused` before anything starts. `execute` and the others call it themselves.
+        Raises `EnvironmentRefused` before anything starts. `execute` and the others call it themselves. An
+        environment of one's own calls this one first, which refuses what is no storage, and one that cannot
+        be reached.
         """
+        check_storage(storage)
+        try:
+            storage.reach()
+        except StorageError as error:
+            raise EnvironmentRefused(f"{storage.name} cannot be reached: {error}") from error
 
     @abstractmethod
     def execute(
@@ -69,8 +88,6 @@ class Environment(BaseModel, ABC):
         location: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        asked_by: str = "python",
-        text: bool = False,
         on_change: Callable[[Run], object] | None = None,
     ) -> Run:
         """Run a stored flow to its end, and return the Run.
@@ -80,9 +97,8 @@ class Environment(BaseModel, ABC):
         Args:
             storage: where the flow is.
             location: `NAME` or `NAME@VERSION` in it.
-            parameters: values by name.
-            asked_by: "notebook", "command line", "python" or "schedule"; recorded.
-            text: parameters that are `str` come from a command line or a form, and are read as their type.
+            parameters: values by name. A `flownb.parameters.Text` was typed by somebody, and is read as what
+                the parameter is declared to be; any other text is a value.
             on_change: called with the Run at most ten times a second while it changes, and at its end, in
                 the thread that called this.
 
@@ -90,28 +106,29 @@ class Environment(BaseModel, ABC):
             ParameterError: a parameter is unknown, missing or wrong; nothing was started or recorded.
             EnvironmentRefused: the flow cannot run here; nothing was started or recorded.
             FlowNotFound: the storage does not hold it.
+            NotTrusted: the storage came from elsewhere, and its user has not trusted it.
             CallbackError: a stored callback cannot be loaded; nothing was started or recorded.
             RecordError: the run cannot be recorded.
 
         """
 
-    @abstractmethod
     def submit(
         self,
         storage: Storage,
         location: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        asked_by: str = "python",
-        text: bool = False,
         on_change: Callable[[Run], object] | None = None,
     ) -> Run:
         """Start a run and return it at once, recorded; it goes on without the caller.
 
-        Takes and raises what `execute` does; `on_change` is called in another thread.
+        Takes and raises what `execute` does, which is called in a thread; `on_change` is called there, too.
+        The end of the interpreter waits for it.
         """
+        from flownb.environments.together import beside
 
-    @abstractmethod
+        return beside(lambda tell: self.execute(storage, location, parameters, on_change=tell), on_change)
+
     def map(
         self,
         storage: Storage,
@@ -119,35 +136,64 @@ class Environment(BaseModel, ABC):
         grid: Grid,
         *,
         parallel: int | None = None,
-        asked_by: str = "python",
-        text: bool = False,
         on_change: Callable[[Run], object] | None = None,
     ) -> Runs:
         """Run a flow once for each point of a grid, `parallel` at a time, and return the runs in its order.
 
-        `grid` is a list of dicts of parameters, or a dict of lists that stands for all combinations. All
-        points are validated before the first starts. `on_change` is called in other threads, one call at
-        a time. For the rest see `execute`.
+        `grid` is a list of dicts of parameters, or a dict of lists that stands for all combinations;
+        `parallel` is the number of processors where it is not given. All points are validated, and the
+        storage is asked, before the first run starts; a run is recorded when its turn comes. On an interrupt
+        those that go on are cancelled, and the runs so far come back. `on_change` is called in other
+        threads, one call at a time. For the rest see `execute`.
         """
+        from flownb.environments.beginning import runnable
+        from flownb.environments.grid import points_of
+        from flownb.environments.together import Several
+        from flownb.parameters import Validator
 
-    def replace(self, **changes: Any) -> Self:
-        """Return another environment, like this one but for `changes`, which are validated."""
-        mine = {name: getattr(self, name) for name in self.model_fields_set}
-        return type(self)(**{**mine, **changes})
+        if parallel is not None and parallel < 1:
+            raise EnvironmentRefused(f"`parallel` is at least 1, and was given as {parallel}")
+        self.setup(storage)
+        flow = runnable(storage, location)
+        validator = Validator(flow)
+        points = [validator.validate(point) for point in points_of(grid)]
+        works = [self._each(storage, flow, values) for values in points]
+        return Several(works, parallel or os.cpu_count() or 1, on_change).run()
+
+    def _each(self, storage: Storage, flow: Flow, values: dict[str, Any]) -> Work:
+        """Return what does one of the runs of `map`; it is called for each before the first one starts."""
+        location = flow.location or flow.name
+        return lambda tell: self.execute(storage, location, values, on_change=tell)
+
+    def replace(self, **options: Any) -> Self:
+        """Return this environment with other options; wrong ones are errors, as when one is made."""
+        return type(self)(**{**dict(self), **options})
 
     def serialize(self) -> dict[str, Any]:
-        """Return what makes this environment again, as JSON; `CallbackError` where that cannot be."""
-        from flownb.callbacks import serialize
+        """Return what makes this environment again, as JSON.
 
-        return {**self._plain(), "on_start": serialize(self.on_start), "on_exit": serialize(self.on_exit)}
+        Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefused` for a class that has
+        no `kind` of its own.
+        """
+        from flownb.callbacks import serialize
+        from flownb.environments.kinds import kinds
+
+        word = kinds().word_of(type(self))
+        return {
+            **self._plain(word),
+            "on_start": serialize(self.on_start),
+            "on_exit": serialize(self.on_exit),
+        }
 
     def describe(self) -> dict[str, Any]:
-        """Return what `serialize` does, for a record: with a word on callbacks that cannot be stored."""
-        return {**self._plain(), "on_start": _told(self.on_start), "on_exit": _told(self.on_exit)}
+        """Return what `serialize` does, for a record: with a word on what cannot be stored."""
+        own = type(self).__dict__.get("kind")
+        word = own or f"{type(self).__module__}:{type(self).__qualname__}"
+        return {**self._plain(word), "on_start": _told(self.on_start), "on_exit": _told(self.on_exit)}
 
-    def _plain(self) -> dict[str, Any]:
+    def _plain(self, word: str) -> dict[str, Any]:
         options = self.model_dump(mode="json", exclude={"on_start", "on_exit"})
-        return {"type": self.kind, "schema": SCHEMA, **options}
+        return {"type": word, "schema": SCHEMA, **options}
 
     @staticmethod
     def deserialize(data: Mapping[str, Any]) -> Environment:
@@ -163,7 +209,12 @@ class Environment(BaseModel, ABC):
                 f"this environment was written by a newer flownb (schema {schema!s:.20}, this one reads up "
                 f"to {SCHEMA}); upgrade it: pip install --upgrade flownb"
             )
-        options = {name: value for name, value in data.items() if name not in ("type", "schema")}
+        if "type" not in data and "named" in data:
+            raise EnvironmentRefused(
+                f"of this environment only its name is known, {ascii(data['named'])[:60]}: what that means "
+                "is said by the flownb.toml of its flow's project"
+            )
+        options = {name: value for name, value in data.items() if name not in _ABOUT}
         return kind_of(data.get("type")).from_serialized(options)
 
     @classmethod
@@ -202,6 +253,21 @@ class Environment(BaseModel, ABC):
 
 
 _PYDANTICS = frozenset(dir(BaseModel))
+
+
+def check_storage(storage: object) -> None:
+    """Refuse what is no storage; above all a flow, which people have in hand."""
+    from flownb.flow import Flow
+    from flownb.storage import Storage
+
+    if isinstance(storage, Storage):
+        return
+    said = f"the flow {storage.name}" if isinstance(storage, Flow) else f"a {type(storage).__name__}"
+    instead = "; `flow.run()` runs a flow that is in no storage" if isinstance(storage, Flow) else ""
+    raise EnvironmentRefused(
+        f"an environment runs what is in a storage, and was given {said}: "
+        f'`execute(open_storage("x.ipynb"), "NAME", {{...}})` is how it is used{instead}'
+    )
 
 
 def _told(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:

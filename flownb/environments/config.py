@@ -12,10 +12,11 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from flownb.environments.kinds import kind_of
+from flownb.environments.kinds import kind_of, kinds
 from flownb.errors import EnvironmentRefused
+from flownb.runs.project import SETTINGS
 
 if TYPE_CHECKING:
     from flownb.environments.base import Environment
@@ -30,13 +31,14 @@ def environment_names(project: Project) -> tuple[str, ...]:
 def load_environment(project: Project, name: str, **overrides: Any) -> Environment:
     """Return the environment that a project's `flownb.toml` calls `name`, with `overrides` of its options.
 
+    Where the file has none of the name, and it is a kind, one of that kind is returned.
     Raises `EnvironmentRefused`, naming those there are, where there is none, and where an option is wrong.
     """
-    # `module:name` callbacks may be the project's own modules, from wherever the run is started.
-    if str(project.root) not in sys.path:
-        sys.path.append(str(project.root))
+    with_project_on_path(project)
     tables = _tables(project)
-    settings = project.root / "flownb.toml"
+    settings = project.root / SETTINGS
+    if name not in tables and name in kinds():
+        return kind_of(name)(**overrides)
     if name not in tables:
         near = difflib.get_close_matches(name, tables, 1)
         there = f"there are: {', '.join(tables)}" if tables else "there are none"
@@ -45,10 +47,25 @@ def load_environment(project: Project, name: str, **overrides: Any) -> Environme
     return _environment(tables[name], project, name, overrides)
 
 
+def with_project_on_path(project: Project) -> None:
+    """Let `module:name` callbacks be the project's own modules, from wherever the run is started."""
+    if str(project.root) not in sys.path:
+        sys.path.append(str(project.root))
+
+
+def path_fields(kind: type[Environment]) -> tuple[str, ...]:
+    """Return the names of the options that are paths: relative ones start at the project."""
+    return tuple(name for name, field in kind.model_fields.items() if _is_path(field.annotation))
+
+
+def _is_path(annotation: object) -> bool:
+    return annotation is Path or any(map(_is_path, get_args(annotation)))
+
+
 def _environment(table: Any, project: Project, name: str, overrides: dict[str, Any]) -> Environment:
     from flownb.callbacks import from_settings
 
-    where = f"{project.root / 'flownb.toml'}, [environments.{name}]"
+    where = f"{project.root / SETTINGS}, [environments.{name}]"
     if not isinstance(table, dict):
         raise EnvironmentRefused(
             f"{where} is not a table: write its options below a line [environments.{name}]"
@@ -61,10 +78,9 @@ def _environment(table: Any, project: Project, name: str, overrides: dict[str, A
     for callbacks in ("on_start", "on_exit"):
         if callbacks in options:
             options[callbacks] = from_settings(options[callbacks], f"environments.{name}.{callbacks}")
-    if isinstance(options.get("cwd"), str):
-        options["cwd"] = (
-            project.root / Path(options["cwd"]).expanduser()
-        )  # a relative one starts at the project
+    for path in path_fields(kind):
+        if isinstance(options.get(path), str):
+            options[path] = project.root / Path(options[path]).expanduser()
     try:
         return kind(**{**options, **overrides})
     except EnvironmentRefused as error:
@@ -74,5 +90,5 @@ def _environment(table: Any, project: Project, name: str, overrides: dict[str, A
 def _tables(project: Project) -> dict[str, Any]:
     tables = project.settings().get("environments", {})
     if not isinstance(tables, dict):
-        raise EnvironmentRefused(f"{project.root / 'flownb.toml'}: `environments` is not a table of tables")
+        raise EnvironmentRefused(f"{project.root / SETTINGS}: `environments` is not a table of tables")
     return tables

@@ -13,9 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from flownb.callbacks import normalise
+from flownb.frozen import FrozenDict, plain
 from flownb.parameters import Secret
 
 if TYPE_CHECKING:
@@ -30,16 +31,18 @@ def _wrong(words: str) -> ValueError:
 
 
 def as_labels(value: object) -> tuple[str, ...]:
-    """Return labels as a tuple without repeats; a bare text is an error, for it is not a list of letters."""
+    """Return labels sorted, each once; a bare text is an error, for it is not a list of letters."""
+    if value is None:
+        return ()
     if isinstance(value, str | bytes):
         raise _wrong(f"is one text; labels are a list: labels=[{value!r}]")
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise _wrong("is not a list of texts")
-    labels = sorted(value) if isinstance(value, set | frozenset) else list(value)
+    labels = list(value)
     for label in labels:
         if not isinstance(label, str) or not label.strip():
             raise _wrong(f"has {label!r} in it; a label is a text")
-    return tuple(dict.fromkeys(labels))
+    return tuple(sorted(set(labels)))
 
 
 def as_seconds(value: object) -> float | None:
@@ -88,7 +91,7 @@ _UNITS = {"": 1, "b": 1} | {
 }
 
 
-def as_variables(value: object) -> dict[str, str]:
+def as_variables(value: object) -> FrozenDict[str]:
     """Return environment variables; numbers become text. A secret is refused: records show these."""
     if not isinstance(value, Mapping):
         raise _wrong("is a dict of texts")
@@ -102,7 +105,7 @@ def as_variables(value: object) -> dict[str, str]:
             )
         if isinstance(item, bool) or not isinstance(item, str | int | float) or "\0" in str(item):
             raise _wrong(f"has a value for {name} that is no text")
-    return {name: str(item) for name, item in value.items()}
+    return FrozenDict({name: str(item) for name, item in value.items()})
 
 
 Labels = Annotated[tuple[str, ...], BeforeValidator(as_labels)]
@@ -110,7 +113,7 @@ Seconds = Annotated[float, BeforeValidator(as_seconds)]
 Limit = Annotated[float | None, BeforeValidator(as_limit)]
 Memory = Annotated[int | None, BeforeValidator(as_memory)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-Variables = Annotated[dict[str, str], BeforeValidator(as_variables)]
+Variables = Annotated[FrozenDict[str], BeforeValidator(as_variables), PlainSerializer(plain)]
 
 
 OnStart = Annotated[tuple[Any, ...], BeforeValidator(lambda value: normalise(value, "on_start"))]
@@ -137,3 +140,4 @@ class LocalOptions(Options, total=False):
     env: Mapping[str, str | int | float]
     retries: int
     backoff: float | timedelta
+    strict: bool | None

@@ -1,24 +1,28 @@
-"""The kinds of environments by the words that stand for them."""
+"""The kinds of environments by the words that stand for them, in `serialize()` and in `flownb.toml`."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flownb.errors import EnvironmentRefused
+from flownb.kinds import Kinds
 
 if TYPE_CHECKING:
     from flownb.environments.base import Environment
 
-_KINDS = {"local": "flownb.environments.local:LocalEnvironment"}
+#: entry points of other distributions: the word for a kind of environment -> its class
+GROUP = "flownb.environments"
+
+_OWN = {"local": "flownb.environments.local:LocalEnvironment"}
+
+
+def kinds() -> Kinds[Environment]:
+    """Return the kinds by their words; those of other distributions are registered by entry points."""
+    from flownb.environments.base import Environment
+
+    return Kinds(Environment, _OWN, GROUP, EnvironmentRefused)  # type: ignore[type-abstract]  # it makes none
 
 
 def kind_of(word: object) -> type[Environment]:
     """Return the class that a word stands for; `EnvironmentRefused`, naming those there are, else."""
-    if not isinstance(word, str) or word not in _KINDS:
-        raise EnvironmentRefused(
-            f"there is no environment of the type {ascii(word)[:60]}; there are: {', '.join(_KINDS)}"
-        )
-    module, _, name = _KINDS[word].partition(":")
-    found: Any = getattr(import_module(module), name)
-    return found  # type: ignore[no-any-return]  # _KINDS names classes of environments
+    return kinds().named(word)

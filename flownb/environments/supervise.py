@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from flownb.environments.plan import settles
 from flownb.environments.recording import Books, Recorder, run_error
 from flownb.environments.runlog import RunLog
 from flownb.environments.secrecy import Secrecy
+from flownb.environments.signals import stopped_by_signals
 from flownb.errors import FlownbError, RecordError
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.journal import Journal
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from flownb.callbacks import Callback
     from flownb.engine import CellError
+    from flownb.environments.differing import Differences
     from flownb.environments.plan import Plan
     from flownb.runs.project import Project
 
@@ -52,10 +54,10 @@ _POLL = 0.1  #: seconds between looks for a word that the run be cancelled, whil
 class Settings:
     """How a run is to be done: what an environment has made of its options."""
 
-    engine: str
     kernel: str
     cwd: Path
-    env: Mapping[str, str]
+    engine: str = "flownb"
+    env: Mapping[str, str] = field(default_factory=dict)  #: variables, beside those of this process
     timeout: float | None = None  #: seconds for the whole run, all attempts and waits together
     step_timeout: float | None = None
     memory: int | None = None  #: bytes
@@ -75,6 +77,7 @@ class Request:
     environment: dict[str, Any]
     labels: tuple[str, ...]
     asked_by: str
+    differing: Differences
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Supervisor:
         self.stop = Stop()
         self._plan = request.plan
         self._settings = settings
+        self._differing = request.differing
         self._store = RecordStore(project)
         redacted = Secrecy(request.plan.secrets.hidden)
         run_id = new_run_id()
@@ -110,6 +114,7 @@ class Supervisor:
             labels=list(request.labels),
             asked_by=request.asked_by,
             engine=settings.engine,
+            metrics={"differs": str(request.differing)} if request.differing.told else {},
             steps=steps,
         )
         self._books = Books(
@@ -159,7 +164,10 @@ class Supervisor:
         the end.
         """
         self._on_change = on_change
+        if self._differing.told:
+            self._books.log.note(str(self._differing))
         with ExitStack() as held:
+            held.enter_context(stopped_by_signals(self.stop.request))
             held.callback(self._lock.release)
             held.callback(self._reserve.free)
             held.callback(self._books.journal.close)
@@ -254,11 +262,12 @@ class Supervisor:
             return Outcome(State.SUCCESS)
         if ending.how == "failed":
             assert ending.error is not None
-            if ending.error.ename == PARAMETERS and self._settles(ending.cell):
-                return Outcome(State.FAILED, RunError(PARAMETERS, ending.error.evalue))
-            return Outcome(
-                State.FAILED, run_error(ending.error.ename, ending.error.evalue, step, ending.error, first)
-            )
+            kind, message = ending.error.ename, ending.error.evalue
+            if kind == PARAMETERS and self._settles(ending.cell):
+                return Outcome(State.FAILED, RunError(PARAMETERS, message))
+            if hint := self._differing.hint(kind, message):
+                message = f"{message}; {hint}"
+            return Outcome(State.FAILED, run_error(kind, message, step, ending.error, first))
         if ending.how == "died":
             return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where, first))
         if ending.how == "timed out":

@@ -147,6 +147,11 @@ class Run:
         return self.record.seconds
 
     @property
+    def differs(self) -> str:
+        """What was other than at the flow's capture, in a line; empty where nothing was."""
+        return str(self._latest().metrics.get("differs", ""))
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """What was measured: `cpu_seconds`, `peak_memory_bytes` and what callbacks added."""
         return self._latest().metrics

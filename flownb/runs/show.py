@@ -41,6 +41,7 @@ def run_html(run: RunRecord, outputs: Sequence[OutputRecord]) -> str:
     head = f"{state_html(run.state)} <strong>{escape(run.flow)}</strong> {muted(escape(_took(run)))}"
     parts = [
         f"<div>{head}</div>",
+        f"<div>⚠ {escape(differs)}</div>" if (differs := run.metrics.get("differs")) else "",
         _error_html(run.error) if run.error else "",
         _steps_html(run),
         outputs_table_html(outputs),
@@ -55,6 +56,8 @@ def run_text(run: RunRecord, outputs: Sequence[OutputRecord]) -> str:
     """Show a run in a terminal."""
     took = _took(run)
     parts = [f"{state_text(run.state)}  {visible(run.flow)}{'  ' + took if took else ''}"]
+    if differs := run.metrics.get("differs"):
+        parts.append(f"  ⚠ {visible(differs)}")
     if run.error:
         parts.append("\n".join(f"  {line}" for line in error_lines(run.error)))
     if run.steps:

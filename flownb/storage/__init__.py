@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flownb.storage.base import EnvRunner, Runner, Storage
+    from flownb.storage.base import Runner, Storage
     from flownb.storage.directory import DirectoryStorage
     from flownb.storage.git import GitStorage
     from flownb.storage.notebook import NotebookStorage
     from flownb.storage.opening import open_flow, open_storage
     from flownb.storage.reference import Reference, parse_reference
+    from flownb.storage.variables import EnvRunner
     from flownb.storage.versions import Version
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
 
 _MODULES = {
     "DirectoryStorage": "directory",
-    "EnvRunner": "base",
+    "EnvRunner": "variables",
     "GitStorage": "git",
     "NotebookStorage": "notebook",
     "Reference": "reference",

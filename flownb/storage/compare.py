@@ -5,6 +5,7 @@ Pure: flows in, changes out. Nothing of a flow is run or unpickled, and the defa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -13,7 +14,7 @@ from flownb.storage.lines import counts_text, plain, unified
 from flownb.storage.script import as_script, secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from flownb.flow import Carried, Flow, Parameter, Step
 
@@ -280,8 +281,8 @@ def _requirements(old: Flow, new: Flow) -> Iterator[Change]:
     pairs: list[tuple[str, str, str]] = [
         ("Python", before.python, after.python),
         ("kernel", old.kernel, new.kernel),
-        ("environment", _environment(old), _environment(new)),
     ]
+    pairs += _items(environment_options(old), environment_options(new))
     pairs += _items(before.distributions, after.distributions)
     modules = [{f"{name}.py": text[:12] for name, text in r.modules.items()} for r in (before, after)]
     pairs += _items(*modules)
@@ -291,9 +292,25 @@ def _requirements(old: Flow, new: Flow) -> Iterator[Change]:
             yield Change("requirement", name, kind, _arrow(was, now) if kind == "changed" else was or now)
 
 
-def _environment(flow: Flow) -> str:
-    environment = flow.environment or {}
-    return str(environment.get("named") or environment.get("kind") or "")
+def environment_options(flow: Flow) -> dict[str, str]:
+    """Return what a flow keeps of its environment, in words: its name, its kind, the options that are set."""
+    kept = flow.environment or {}
+    told = {"environment": str(kept.get("named", "")), "environment kind": str(kept.get("type", ""))}
+    about = ("named", "named_in", "type", "schema")
+    told |= {f"environment {key}": _option(value) for key, value in kept.items() if key not in about}
+    return {name: text for name, text in told.items() if text}
+
+
+def _option(value: object) -> str:
+    """Return an option in words; nothing for one that says nothing."""
+    if isinstance(value, Mapping):
+        callback = value.get("callback", value.get("name") if "pickle" in value else None)
+        options = value.get("options") if callback else value
+        inner = ", ".join(f"{key}={_option(item)}" for key, item in dict(options or {}).items())
+        return (f"{callback}({inner})" if inner else f"{callback}") if callback else inner
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_option, value))
+    return "" if value is None else str(value)
 
 
 def _items(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, str, str]]:

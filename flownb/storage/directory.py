@@ -13,25 +13,28 @@ import json
 import random
 import secrets
 import time
-from dataclasses import replace as changed
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import dumps, loads
-from flownb.errors import FlowExists, FlownbError, FlowNotFound, NameRefused, StorageError
-from flownb.flow import Flow, check_name
-from flownb.storage.base import EnvRunner, Storage
+from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
+from flownb.storage.base import Storage
 from flownb.storage.directory_files import files_at
-from flownb.storage.directory_options import normal_url, scheme_of, tellable
-from flownb.storage.directory_versions import Entry, claim_file, entries, holds, is_digest, pick
+from flownb.storage.directory_options import Options, normal_url, scheme_of, tellable, with_secrets
+from flownb.storage.directory_versions import Entry, claim_file, entries, holds
 from flownb.storage.filenames import decoded, encoded, is_hashed
-from flownb.storage.reference import location, split_location
+from flownb.storage.reference import location
+from flownb.storage.variables import missing_text
 from flownb.storage.versions import Version
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
     from typing import Self
+
+    from flownb.flow import Flow
+    from flownb.storage.directory_files import Files
 
 #: seconds for which a name is waited for that others are adding too; after which a claim is made anew,
 #: well before it counts as that of a writer who died; and between two looks
@@ -50,11 +53,14 @@ class DirectoryStorage(Storage):
 
     def __init__(self, url: str | os.PathLike[str], **storage_options: Any) -> None:
         self.url = normal_url(url)
-        self.storage_options = storage_options
+        self.storage_options = Options(storage_options)
         self._given = str(url)
-        self._files = files_at(self.url, storage_options)
         self._long: dict[str, str] = {}  # folder whose name is a hash -> its flow; neither ever changes
-        self._left_out: list[str] = []  # options that were secret when this storage was serialised
+        self._files_of: dict[tuple[str, str], Entry] = {}  # name, version -> its newest file, as last listed
+
+    @cached_property
+    def _files(self) -> Files:
+        return files_at(self.url, self.storage_options, missing_text(self.missing))
 
     @property
     def name(self) -> str:
@@ -71,10 +77,13 @@ class DirectoryStorage(Storage):
         """The URL; None for folders of this machine, and its memory."""
         return self.url if scheme_of(self.url) not in ("", "memory") else None
 
-    @property
-    def flows(self) -> Mapping[str, str]:
-        """Name of each flow -> location of its newest version; from one listing, sorted by name."""
+    def _newest(self) -> Mapping[str, str]:
+        """Return name -> newest version; from one listing, sorted by name."""
         return self._look()[0]
+
+    def reach(self) -> None:
+        """List one folder, whether it is there or not."""
+        self._entries("reached")
 
     @property
     def problems(self) -> Sequence[str]:
@@ -90,7 +99,7 @@ class DirectoryStorage(Storage):
                 continue
             name = self._long_name(folder, there) if is_hashed(folder) else decoded(folder)
             if name is not None:
-                found[name] = location(name, there[-1].version)
+                found[name] = there[-1].version
             elif is_hashed(folder):
                 problems.append(f"{self.name}: no document in the folder {folder} tells the name of its flow")
         return dict(sorted(found.items())), problems
@@ -111,21 +120,19 @@ class DirectoryStorage(Storage):
     def _entries(self, name: str) -> list[Entry]:
         return entries(self._files.names(encoded(name)))
 
-    def __contains__(self, item: object) -> bool:
-        name = item.name if isinstance(item, Flow) else item
-        if not isinstance(name, str):
-            return False
-        try:
-            there = self._entries(name)
-        except NameRefused:
-            return False
-        if not there or there[-1].removed:
-            return False
-        return not isinstance(item, Flow) or self.get_flow(name).digest == item.digest
+    def _versions(self, name: str) -> Sequence[Version]:
+        """Return versions and removals, newest first; who made them is not kept."""
+        there = self._entries(name)[::-1]
+        for entry in reversed(there):
+            self._files_of[name, entry.version] = entry
+        return [
+            Version(entry.version, location(name, entry.version), entry.when, removed=entry.removed)
+            for entry in there
+        ]
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
-        """Write the flow as a new file, and return its location. Raises `FlowExists`, `StorageError`."""
-        name = check_name(flow.name)
+    def _write(self, flow: Flow, *, replace: bool) -> str:
+        """Write the flow as a new file."""
+        name = flow.name
         there = self._entries(name)
         is_there = bool(there) and not there[-1].removed
         if not replace:
@@ -134,18 +141,17 @@ class DirectoryStorage(Storage):
             return self._add_first(flow)
         if is_there and there[-1].digest == Entry.of(flow.digest, (), datetime.now(UTC)).digest:
             try:
-                self.get_flow(name)
+                self._read_file(name, there[-1])
             except StorageError:
                 pass  # it is damaged: here it comes again, whole
             else:
-                return location(name, there[-1].version)
-        return self._write(flow, there)
+                return there[-1].version
+        return self._add(flow, there)
 
-    def _write(self, flow: Flow, there: Sequence[Entry]) -> str:
+    def _add(self, flow: Flow, there: Sequence[Entry]) -> str:
         entry = Entry.of(flow.digest, there, datetime.now(UTC))
-        document = dumps(changed(flow, storage=None, location=None))
-        self._files.write(f"{encoded(flow.name)}/{entry.file}", document.encode())
-        return location(flow.name, entry.version)
+        self._files.write(f"{encoded(flow.name)}/{entry.file}", dumps(flow).encode())
+        return entry.version
 
     def _add_first(self, flow: Flow) -> str:
         """Add a name that is not there, so that of several who do so at once one succeeds.
@@ -168,7 +174,7 @@ class DirectoryStorage(Storage):
                         raise self._exists(flow.name)
                     others = [file for file in files if file != claim and holds(file, datetime.now(UTC))]
                     if not others:
-                        return self._write(flow, there)
+                        return self._add(flow, there)
                     if min(others) < claim:
                         break
                     time.sleep(_PAUSE)
@@ -177,25 +183,16 @@ class DirectoryStorage(Storage):
             time.sleep(random.uniform(_PAUSE, 4 * _PAUSE))  # noqa: S311 - only so that two do not meet again
         raise StorageError(f"{self.name}: others are adding {flow.name} at this moment; try again")
 
-    def get_flow(self, location: str) -> Flow:
-        """Return the flow in that very version. Raises `FlowNotFound`, `StorageError` where it is damaged."""
-        name, version = split_location(location)
-        return self._read(name, self._pick(name, version), version)
+    def _read(self, name: str, version: str) -> Flow:
+        entry = self._files_of.get((name, version))
+        if entry is None:
+            self._versions(name)
+            entry = self._files_of.get((name, version))
+        if entry is None:
+            raise self._not_found(name, version)
+        return self._read_file(name, entry)
 
-    def resolve(self, location: str) -> str:
-        """Return the pinned location; of a version that is a time, without reading the flow."""
-        name, version = split_location(location)
-        if is_digest(version):
-            return str(self.get_flow(location).location)
-        return f"{name}@{self._pick(name, version).version}"
-
-    def _pick(self, name: str, version: str | None) -> Entry:
-        there = self._entries(name)
-        if not there:
-            raise self._not_found(name)
-        return pick(there, name, version, self.name)
-
-    def _read(self, name: str, entry: Entry, version: str | None) -> Flow:
+    def _read_file(self, name: str, entry: Entry) -> Flow:
         where = f"{encoded(name)}/{entry.file}"
         data = self._files.read(where)
         if data is None:
@@ -206,69 +203,34 @@ class DirectoryStorage(Storage):
             raise StorageError(f"{self.name}: {where} is damaged: {error}") from error
         except FlownbError as error:
             raise StorageError(str(error)) from error
-        if flow.name != name or not flow.digest.startswith(entry.digest):
+        if flow.name != name or not flow.is_known_as(entry.digest):
             raise StorageError(
                 f"{self.name}: {where} is not what was stored there: its content is that of "
                 f"{flow.name}@{flow.version}; `history` has the versions that there are"
             )
-        if is_digest(version) and not flow.digest.startswith(version):  # the file's name tells 16 of 64
-            raise self._not_found(name, version)
-        return changed(flow, storage=self.serialize(), location=location(name, entry.version))
+        return flow
 
-    def history(self, name: str) -> Sequence[Version]:
-        """Return versions and removals, newest first; who made them is not kept."""
-        name = check_name(name)
-        there = self._entries(name)
-        if not there:
-            raise self._not_found(name)
-        return [
-            Version(entry.version, location(name, entry.version), entry.when, removed=entry.removed)
-            for entry in reversed(there)
-        ]
-
-    def remove(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         """Note that the flow is removed; its versions stay, and can be read and restored."""
-        name = check_name(name)
-        there = self._entries(name)
-        if not there or there[-1].removed:
-            raise self._not_found(name)
-        note = Entry.of("", there, datetime.now(UTC))
+        note = Entry.of("", self._entries(name), datetime.now(UTC))
         self._files.write(f"{encoded(name)}/{note.file}", json.dumps({"removed": name}).encode())
 
-    def get_env_runner(self, location: str) -> EnvRunner:
-        """Return a command with the URL, for places that another machine reaches.
+    def _elsewhere(self, flow: Flow) -> Storage:
+        """Return this storage, of a place that other machines reach."""
+        return super()._elsewhere(flow) if self.origin is None else self
 
-        Its credentials are the other machine's own. Raises `StorageError` for a folder of this machine,
-        and where options that are no one else's to know are needed.
-        """
-        if self.origin is None:
-            return super().get_env_runner(location)
-        told, left_out = tellable(self.storage_options)
-        if left_out:
-            raise StorageError(
-                f"{self.name} was opened with {', '.join(left_out)}, which cannot be handed to another "
-                "machine; open it without, with credentials from the environment, on both"
-            )
-        # fsspec itself reads options of a file system from such a variable
-        variables = {f"FSSPEC_{scheme_of(self.url).upper()}": json.dumps(told)} if told else {}
-        return EnvRunner(("flownb", "run", "--trust", f"{self.url}#{self.resolve(location)}"), variables)
+    def _options(self) -> Mapping[str, Any]:
+        """Return the URL and the options that are no secrets."""
+        told, _ = tellable(self.storage_options)
+        return {"url": self.url, **({"options": told} if told else {})}
 
-    def serialize(self) -> dict[str, Any]:
-        """Return kind, URL and the options that are no secrets; of the others only the names."""
-        told, left_out = tellable(self.storage_options)
-        data: dict[str, Any] = {"kind": self.kind, "url": self.url}
-        if told:
-            data["options"] = told
-        if left_out := sorted({*left_out, *self._left_out}):
-            data["left_out"] = left_out
-        return data
+    def _secrets(self) -> Mapping[str, Any]:
+        return tellable(self.storage_options)[1]
 
     @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        """Open the directory again; what was left out comes from the environment, if anywhere."""
-        storage = cls(data["url"], **data.get("options", {}))
-        storage._left_out = list(data.get("left_out", ()))
-        return storage
+    def _again(cls, options: dict[str, Any], secrets: Mapping[str, str]) -> Self:
+        """Open the directory again; a secret that is missing may be where the service's own tools look."""
+        return cls(options["url"], **with_secrets(options.get("options", {}), secrets))
 
     def _exists(self, name: str) -> FlowExists:
         return FlowExists(f"{self.name} holds a flow {name} already; replace=True adds a new version of it")

@@ -43,9 +43,12 @@ class Files(Protocol):
         """Delete a file that is there."""
 
 
-def files_at(url: str, options: Mapping[str, Any]) -> Files:
-    """Return the files below a URL in its normal form; nothing is opened yet."""
-    return RemoteFiles(url, options) if scheme_of(url) else LocalFiles(Path(url))
+def files_at(url: str, options: Mapping[str, Any], hint: str = "") -> Files:
+    """Return the files below a URL in its normal form; nothing is opened yet.
+
+    `hint` says what may be the cause where a place refuses.
+    """
+    return RemoteFiles(url, options, hint) if scheme_of(url) else LocalFiles(Path(url))
 
 
 class LocalFiles:
@@ -107,9 +110,10 @@ class RemoteFiles:
     each call, which keeps it, and makes another one in a forked process.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, options: Mapping[str, Any], hint: str = "") -> None:
         self.url = url
-        self.options = dict(options)
+        self.hint = hint
+        self.options = options
         self.is_web = scheme_of(url) in ("http", "https")
 
     def _place(self) -> tuple[Any, str]:
@@ -191,7 +195,8 @@ class RemoteFiles:
         except FlownbError:
             raise
         except Exception as error:
-            raise StorageError(f"{self.url} {what}: {_words(error)}") from error
+            why = f"{_words(error)}. {self.hint}" if self.hint else _words(error)
+            raise StorageError(f"{self.url} {what}: {why}") from error
 
 
 def _words(error: BaseException) -> str:

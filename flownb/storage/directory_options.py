@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,7 +43,7 @@ def normal_url(url: str | os.PathLike[str]) -> str:
         path = text.removeprefix("file://") if scheme else text
         if not path or "\0" in path or (scheme and not path.startswith("/")):
             raise StorageError(f"{text!a} names no folder; file:///absolute/path or a plain path does")
-        return str(Path(path).expanduser().absolute())
+        return os.path.abspath(os.path.expanduser(path))
     shown = shown_url(text)
     if not scheme or not text.isprintable() or any(part in ("..", ".") for part in text.split("/")):
         raise StorageError(f"{shown!a} is not the URL of a directory, such as s3://bucket/flows")
@@ -74,23 +73,40 @@ def shown_url(url: str) -> str:
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else url
 
 
-def tellable(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the options that may be written down, and the names of those that may not.
+class Options(dict[str, Any]):
+    """Options of a file system; what may be secret among them is not shown."""
+
+    def __repr__(self) -> str:
+        told, left_out = tellable(self)
+        return repr({**told, **dict.fromkeys(left_out, "***")})
+
+
+def tellable(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that may be written down, and those that may not, with names such as `a.b`.
 
     Those are all that are not known to be harmless: keys and tokens have many names.
     """
     told: dict[str, Any] = {}
-    left_out: list[str] = []
+    left_out: dict[str, Any] = {}
     for key, value in options.items():
         if key == "client_kwargs" and isinstance(value, dict):
             inner, hidden = tellable(value)
             told |= {key: inner} if inner else {}
-            left_out += [f"{key}.{name}" for name in hidden]
+            left_out |= {f"{key}.{name}": each for name, each in hidden.items()}
         elif key in _TELLING and isinstance(value, str | bool | int) and not _says_password(value):
             told[key] = value
         else:
-            left_out.append(key)
-    return told, sorted(left_out)
+            left_out[key] = value
+    return told, left_out
+
+
+def with_secrets(options: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options with secrets of names such as `a.b` put in their places."""
+    found = dict(options)
+    for name, value in secrets.items():
+        key, dot, inner = name.partition(".")
+        found[key] = {**found.get(key, {}), inner: value} if dot else value
+    return found
 
 
 def _says_password(value: object) -> bool:

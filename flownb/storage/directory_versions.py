@@ -1,4 +1,4 @@
-"""The files of one flow in a directory, each an immutable version, and which of them a version asks for.
+"""The files of one flow in a directory, each an immutable version.
 
 Pure: names of files in, decisions out. The name says all that a listing must tell: when it was added and
 the beginning of the content's digest, or that the flow was removed.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
-from flownb.errors import FlowNotFound
 from flownb.storage.filenames import SUFFIX
-from flownb.storage.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +23,6 @@ _STAMPED = re.compile(r"\d{8}-\d{6}-\d{6}")
 _CLAIM = ".claim"
 #: a claim that is older is that of a writer who died
 _CLAIM_HOLDS = timedelta(seconds=20)
-_BACK = re.compile(r"~(\d{1,6})")
-_HEX = re.compile(r"[0-9a-f]{4,64}")
 
 #: characters of the digest in the name of a file, and in a location
 DIGITS, SHOWN = 16, 12
@@ -99,47 +95,3 @@ def holds(file: str, now: datetime) -> bool:
     if not rest.endswith(_CLAIM) or not _STAMPED.fullmatch(stamp) or not _is_time(stamp):
         return False
     return now - _time(stamp) < _CLAIM_HOLDS
-
-
-def is_digest(version: str | None) -> TypeGuard[str]:
-    """Whether a version is the beginning of a digest, and no time."""
-    return version is not None and _HEX.fullmatch(version) is not None
-
-
-def pick(there: Sequence[Entry], name: str, version: str | None, store: str) -> Entry:
-    """Return the entry that `name@version` asks for, never another. Raises `FlowNotFound` telling why not.
-
-    A version is the beginning of a digest, at least 4 characters, `~1` for the one before the newest, or a
-    moment: then it is the one that was the newest at that moment. None asks for the newest.
-    """
-    if version is None:
-        return _readable(there[-1:], name, store, "now")
-    if steps := _BACK.fullmatch(version):
-        if int(steps[1]) >= len(there):
-            raise FlowNotFound(f"{store} holds no version {version} of {name}: it has {len(there)}")
-        return _readable([there[-1 - int(steps[1])]], name, store, version)
-    if is_digest(version):
-        found = [e for e in there if e.digest and e.digest.startswith(version[:DIGITS])]
-        if len({entry.digest for entry in found}) > 1:
-            some = ", ".join(dict.fromkeys(entry.version for entry in reversed(found)))
-            raise FlowNotFound(f"{store} holds several versions of {name} that begin with {version}: {some}")
-        if found:
-            return found[-1]
-    elif (until := moment(version)) is not None:
-        return _readable([entry for entry in there if entry.when <= until], name, store, version)
-    some = ", ".join(dict.fromkeys(entry.version for entry in reversed(there) if not entry.removed))
-    raise FlowNotFound(
-        f"{store} does not hold {name} in version {version}; it holds {some[:200]}; "
-        "a version is the beginning of one of these, a day (2026-01-31), a time, or `yesterday`"
-    )
-
-
-def _readable(there: Sequence[Entry], name: str, store: str, when: str) -> Entry:
-    if not there:
-        raise FlowNotFound(f"{store} did not hold {name} yet in version {when}: it was added later")
-    if there[-1].removed:
-        raise FlowNotFound(
-            f"{store} holds no flow {name} in version {when}: it was removed on "
-            f"{there[-1].when:%Y-%m-%d %H:%M} UTC; its history has the versions before, which can be restored"
-        )
-    return there[-1]

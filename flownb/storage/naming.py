@@ -41,8 +41,8 @@ def named(text: str) -> Named:
     if name is None:
         flows = list(storage.flows)
         if len(flows) != 1:
-            some = f"holds {', '.join(flows[:10])}; say which" if flows else "holds no flows"
-            raise FlowNotFound(f"{storage.name} {some}: {shlex.quote(f'{reference.store}#NAME')}")
+            which = f"; say which: {shlex.quote(f'{reference.store}#NAME')}" if flows else ""
+            raise FlowNotFound(f"{storage.name} {storage.held}{which}")
         name = flows[0]
     return Named(storage, reference.store, name, reference.version)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ def _step_cell(flow: Flow, step: Step, *, first: bool) -> Json:
     line = f'%%flow "{full}"' if " " in full else f"%%flow {full}"
     if step.outputs:
         line += f" --out {','.join(step.outputs)}"
+    if first and flow.environment and (name := flow.environment.get("named")):
+        line += f" --environment {shlex.quote(str(name))}"
     declared = [declaration(parameter) for parameter in flow.parameters] if first else []
     description = [f'"""{flow.description}"""'] if flow.description and declared else []
     return _code_cell("\n".join([line, *description, *declared, step.source]), {})

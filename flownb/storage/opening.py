@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -219,27 +219,37 @@ def _refused(text: str, why: str = "") -> StorageError:
     )
 
 
-def open_flow(reference: str | Reference) -> tuple[Storage, Flow]:
+def open_flow(reference: str | Reference, outputs: Sequence[str] = ()) -> tuple[Storage, Flow]:
     """Return the storage and the flow that a reference names.
 
-    Without a name, the store's only flow is taken; a notebook without flows is taken whole. Raises
-    `StorageError`, `FlowNotFound`.
+    Without a name, the store's only flow is taken; a notebook without flows is taken whole, with the
+    `outputs` that are declared for it. Raises `StorageError`, `FlowNotFound`.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
     storage = open_storage(reference.store)
+    if outputs:
+        storage = _declaring(storage, outputs)
     name = reference.name
     if name is None:
         flows = list(storage.flows)
         whole: Flow | None = getattr(storage, "whole", None) if not flows else None
         if whole is not None:
-            return storage, whole
+            return storage, storage.get_flow(whole.name)
         if len(flows) != 1:
-            some = (
-                f"holds {', '.join(flows[:10])}; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}"
-                if flows
-                else "holds no flows"
-            )
-            raise FlowNotFound(f"{storage.name} {some}")
+            which = f"; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}" if flows else ""
+            raise FlowNotFound(f"{storage.name} {storage.held}{which}")
         name = flows[0]
     return storage, storage.get_flow(location(name, reference.version))
+
+
+def _declaring(storage: Storage, outputs: Sequence[str]) -> Storage:
+    """Return the storage of a notebook that is taken whole, with its outputs declared."""
+    from flownb.storage.notebook import NotebookStorage
+
+    if not isinstance(storage, NotebookStorage):
+        raise StorageError(
+            f"outputs are declared for a notebook that is taken whole, and {storage.name} is none; "
+            "a flow declares its own in its cell: %%flow NAME --out a,b"
+        )
+    return NotebookStorage(storage.name, outputs)

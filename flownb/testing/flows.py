@@ -1,13 +1,17 @@
-"""Flows to try a storage with."""
+"""Flows to try storages and environments with, and storages to try environments with."""
 
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flownb.document import from_dict
+from flownb.errors import StorageError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
+from flownb.storage.directory import DirectoryStorage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 #: names that languages and file systems make difficult; all different, each in its composed form
@@ -65,6 +69,20 @@ def sample(name: str = "sales", factor: int = 2) -> Flow:
     )
 
 
+def whole(name: str = "report", text: str = "# Sales") -> Flow:
+    """Return a notebook that was taken whole, with text in it; `run(n=3)` gives `{"total": 6}`."""
+    code: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
+    cells = [
+        {"cell_type": "markdown", "id": "title", "metadata": {}, "source": text},
+        {**code, "id": "given", "metadata": {"tags": ["parameters"]}, "source": "n = 2  # how many"},
+        {**code, "id": "double", "metadata": {}, "source": "total = n * 2"},
+        {"cell_type": "raw", "id": "raw", "metadata": {}, "source": "as it is"},
+        {**code, "id": "shown", "metadata": {}, "source": "f'total: {total}'"},
+    ]
+    about = {"schema": 2, "name": name, "whole": True, "outputs": ["total"]}
+    return from_dict({"cells": cells, "metadata": {"flownb": about}, "nbformat": 4, "nbformat_minor": 5})
+
+
 def trap(name: str, mark: Path) -> Flow:
     """Return a flow that leaves the file `mark` when any of it is run or unpickled."""
     touch = f"open({str(mark)!r}, 'w').close()"
@@ -80,3 +98,70 @@ def trap(name: str, mark: Path) -> Flow:
 def _pickled_call(source: str) -> bytes:
     """Return bytes that execute Python when they are unpickled."""
     return b"cbuiltins\nexec\n(V" + source.encode("raw_unicode_escape") + b"\ntR."
+
+
+#: the value of a parameter that nothing may keep
+SECRET = "hunter2-of-the-conformance-suite"  # noqa: S105  # no password of anybody's
+
+
+_WAIT = "import os, time\nwhile not os.path.exists(path):\n    time.sleep(0.02)"
+
+
+def environment_flows() -> tuple[Flow, ...]:
+    """Return flows to try an environment with."""
+    path = (Parameter("path", "str"),)
+    secret = Carried("Secret", "import", "from flownb import Secret", ("Secret",))
+    return (
+        sample(),
+        _one("required", "n", parameters=(Parameter("n", "int"),)),
+        Flow(
+            "failing",
+            steps=(
+                Step("ask", "raise RuntimeError('no sales today')"),
+                Step("tell", "1", result=True),
+            ),
+        ),
+        _one("dying", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
+        _one("leaving", "import os\nwas = os.environ.get('LEFT')\nos.environ['LEFT'] = 'yes'\nstr(was)"),
+        _one(
+            "hiding",
+            "print(token.get_secret_value())\nraise RuntimeError(token.get_secret_value())",
+            parameters=(Parameter("token", "Secret"),),
+            closure=(secret,),
+        ),
+        _one("marking", "open(path, 'w').close()", parameters=path),
+        _one("waiting", _WAIT, parameters=path),
+    )
+
+
+def _one(name: str, source: str, **more: Any) -> Flow:
+    return Flow(name, steps=(Step(name, source, result=True),), **more)
+
+
+class UnreachableStorage(DirectoryStorage):
+    """A storage that nobody reaches."""
+
+    def __init__(self) -> None:
+        super().__init__("memory://unreachable")
+
+    @property
+    def flows(self) -> Mapping[str, str]:
+        """Raise `StorageError`."""
+        raise StorageError("nobody answers")
+
+    def reach(self) -> None:
+        """Raise `StorageError`."""
+        len(self.flows)
+
+    def get_flow(self, location: str) -> Flow:
+        """Raise `StorageError`."""
+        raise StorageError(f"nobody answers, and {location} is not known")
+
+
+class ElsewhereStorage(DirectoryStorage):
+    """A folder that came from elsewhere."""
+
+    @property
+    def origin(self) -> str | None:
+        """The URL that it came from."""
+        return "https://example.org/flows"

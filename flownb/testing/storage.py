@@ -11,6 +11,9 @@
         def damage(self, storage, name):
             storage.path.write_bytes(...)
 
+        def alter(self, storage, name):
+            storage.path.write_bytes(altered(...))
+
 pytest finds the tests of such a class as any other's. What a kind of storage cannot do is said by the
 class's attributes; then the tests assert that it refuses clearly, so that nothing is left out in silence.
 `pytest.register_assert_rewrite("flownb.testing")` in a `conftest.py` makes failures tell more.
@@ -18,17 +21,19 @@ class's attributes; then the tests assert that it refuses clearly, so that nothi
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
-from flownb.storage.base import EnvRunner, Storage
+from flownb.storage import EnvRunner, Storage
 from flownb.storage.reference import split_location
 from flownb.storage.trust import allow_once
-from flownb.testing.flows import NAMES, NO_NAMES, sample, trap
+from flownb.testing.flows import NAMES, NO_NAMES, sample, trap, whole
 from flownb.testing.shared import SharedAndKept
 
 if TYPE_CHECKING:
@@ -67,6 +72,26 @@ class StorageConformance(SharedAndKept):
         assert [(c.name, c.how, c.source) for c in back.closure] == [
             (c.name, c.how, c.source) for c in flow.closure
         ]
+
+    def test_a_notebook_that_was_taken_whole_stays_that_notebook(self, storage: Storage) -> None:
+        """With its text, its parameters and its outputs, and of the same content."""
+        flow = whole()
+        location = self.writer(storage).add_flow(flow)
+        assert dict(storage.flows) == {"report": location}
+        back = self.again(storage).get_flow(location)
+        assert back.digest == flow.digest
+        assert back in storage
+        assert (back.parameters, back.steps, back.outputs) == (flow.parameters, flow.steps, ("total",))
+        assert back.notebook is not None
+        assert flow.notebook is not None
+        cells = [
+            [(c["cell_type"], c["source"]) for c in f.notebook["cells"]] for f in (back, flow) if f.notebook
+        ]
+        assert cells[0] == cells[1]
+        assert self.writer(storage).add_flow(whole(), replace=True) == location
+        newer = self.writer(storage).add_flow(whole(text="# Sales and costs"), replace=True)
+        assert newer != location
+        assert storage.get_flow("report") == whole(text="# Sales and costs")
 
     def test_adding_a_name_that_is_there_is_an_error_naming_it(self, storage: Storage) -> None:
         """With the same content as with another; nothing changes."""
@@ -223,11 +248,48 @@ class StorageConformance(SharedAndKept):
             assert storage.get_flow(name) == sample(name, factor)
 
     def test_both_normal_forms_of_a_name_are_one_flow(self, storage: Storage) -> None:
-        """A name is compared in its composed form."""
+        """A name is compared in its composed form, wherever one is asked for."""
         composed, decomposed = "\u00e9t\u00e9", "e\u0301te\u0301"
-        self.writer(storage).add_flow(sample(composed))
-        assert list(storage.flows) == [composed]
-        assert storage.get_flow(decomposed) == sample(composed)
+        writer = self.writer(storage)
+        assert decomposed not in storage
+        location = writer.add_flow(sample(decomposed))
+        assert dict(storage.flows) == {composed: location}
+        with pytest.raises(FlowExists, match=composed):
+            writer.add_flow(sample(composed))
+        for name in (composed, decomposed):
+            assert name in storage
+            assert sample(name) in storage
+            assert storage.get_flow(name) == sample(composed)
+            assert storage.get_flow(name).name == composed
+            assert storage.resolve(name) == location
+            assert storage.history(name)[0].location == location
+        if self.removes:
+            writer.remove(decomposed)
+            assert dict(storage.flows) == {}
+
+    def test_in_and_get_flow_agree(self, storage: Storage) -> None:
+        """What one has the other gives, names and locations alike."""
+        location = self.writer(storage).add_flow(sample())
+        old = self.writer(storage).add_flow(sample(factor=3), replace=True)
+        asked = (
+            "sales",
+            location,
+            old,
+            "sale",
+            "Sales",
+            "sales@0000000000",
+            "sales@",
+            "sales@-x",
+            "",
+            "../x",
+        )
+        for text in asked:
+            try:
+                storage.get_flow(text)
+            except FlownbError:
+                assert text not in storage
+            else:
+                assert text in storage
 
     def test_what_is_no_name_is_refused_and_leaves_nothing(self, storage: Storage, tmp_path: Path) -> None:
         """No path is made of it, and no file outside of the storage."""
@@ -251,6 +313,59 @@ class StorageConformance(SharedAndKept):
         assert again.serialize() == data
         assert dict(again.flows) == {"sales": location}
         assert (again.identity, again.origin) == (storage.identity, storage.origin)
+
+    def test_what_serialize_gave_is_read_only_when_it_is_whole(self, storage: Storage) -> None:
+        """It has a schema version; what is damaged, unknown or newer is an error of the family."""
+        data = storage.serialize()
+        make = type(storage).from_serialized
+        assert isinstance(data["schema"], int)
+        assert make({key: value for key, value in data.items() if key != "schema"}) == storage
+        damaged: list[Any] = [{**data, "junk": 1}, {**data, "schema": 10**6}, {**data, "schema": "1"}]
+        wrong: list[Any] = [None, [], 5.5, {"a": 1}, "\0"]
+        damaged += [{**data, key: value} for key in data for value in wrong]
+        damaged += [{"kind": storage.kind}, {**data, "kind": "another"}, {}, None, [], 5, "kind"]
+        for each in damaged:
+            with pytest.raises(FlownbError):
+                list(make(each).flows)
+
+    def test_storages_are_equal_where_they_are_the_same_store(self, storage: Storage, tmp_path: Path) -> None:
+        """By their identity, so that they can be told apart and looked up."""
+        (tmp_path / "another").mkdir()
+        again, other = self.again(storage), self.make(tmp_path / "another")
+        assert again == storage
+        assert hash(again) == hash(storage)
+        assert other != storage
+        assert {storage, again, other} == {storage, other}
+        assert storage != storage.identity
+
+    def test_a_storage_is_pickled_as_it_is_serialised(self, storage: Storage) -> None:
+        """With no secret in it."""
+        self.writer(storage).add_flow(sample())
+        pickled = pickle.dumps(storage)
+        again = pickle.loads(pickled)  # noqa: S301 - made in the line before
+        assert type(again) is type(storage)
+        assert again == storage
+        assert again.serialize() == storage.serialize()
+        assert not any(secret.encode() in pickled for secret in self.secrets)
+        assert copy.deepcopy(storage).get_flow("sales") == sample()
+
+    def test_differences_between_versions_are_told_by_meaning(self, storage: Storage) -> None:
+        """Of two versions, two flows, or a version and the one before it."""
+        first = self.writer(storage).add_flow(sample())
+        other = self.writer(storage).add_flow(sample("other", 3))
+        assert storage.diff("sales", first).same
+        assert {change.name for change in storage.diff(first, other).of("carried")} == {"FACTOR"}
+        with pytest.raises(FlowNotFound, match="before"):
+            storage.diff("sales")
+        second = self.writer(storage).add_flow(sample(factor=3), replace=True)
+        if self.keeps_versions:
+            for diff in (
+                storage.diff(second),
+                storage.diff(first, "sales"),
+                storage.diff(first, f"@{second[6:]}"),
+            ):
+                assert [change.name for change in diff.changes] == ["FACTOR"]
+                assert (diff.old, diff.new) == (sample(), sample(factor=3))
 
     def test_no_secret_is_serialised_shown_or_stored(self, storage: Storage) -> None:
         """Neither in the storage's words nor in a flow's."""
@@ -289,6 +404,19 @@ class StorageConformance(SharedAndKept):
         assert "spoilt" in str(caught.value)
         assert "broken" in str(caught.value)
         assert "whole" not in str(caught.value).replace(storage.name, "")
+
+    def test_building_compares_what_is_there_with_what_was_kept(self, storage: Storage) -> None:
+        """A flow whose content was changed where it lies is told, and adding it again mends it."""
+        for name in ("altered", "whole"):
+            self.writer(storage).add_flow(sample(name))
+        self.alter(storage, "altered")
+        with pytest.raises(StorageError, match="altered") as caught:
+            self.again(storage).build()
+        assert "whole" not in str(caught.value).replace(storage.name, "")
+        self.writer(storage).add_flow(sample("altered"), replace=True)
+        again = self.again(storage)
+        assert again.get_flow("altered") == sample("altered")
+        assert again.build() is again
 
     def test_a_damaged_document_hides_no_other_flow(self, storage: Storage) -> None:
         """It is an error when it is asked for itself; a new version mends it."""
@@ -338,7 +466,11 @@ class StorageConformance(SharedAndKept):
         assert isinstance(runner, EnvRunner)
         texts = [*runner.command, *runner.variables, *runner.variables.values()]
         assert all(isinstance(text, str) for text in texts)
-        assert any(location in text for text in texts), f"{location} is not pinned"
+        assert location in runner.variables.values(), f"{location} is not pinned"
+        assert not set(runner.secrets) & set(runner.variables)
+        with_parameters = runner.with_parameters(n=3)
+        assert with_parameters.command == runner.command, "a parameter is told by a variable"
+        assert set(with_parameters.variables.items()) > set(runner.variables.items())
         assert not any(secret in text for secret in self.secrets for text in texts)
 
 

@@ -42,6 +42,12 @@ class StorageSuite:
             f"{type(self).__name__} must say how a flow is spoilt: damage(storage, name)"
         )
 
+    def alter(self, storage: Storage, name: str) -> None:
+        """Change the content of one flow where it lies, so that it can be read and is another one."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must say how a flow is altered: alter(storage, name)"
+        )
+
     def writer(self, storage: Storage) -> Storage:
         """Return what flows are added through: the storage itself, unless it is read only."""
         return storage

@@ -95,13 +95,20 @@ def _for_line(given: list[str], last: str, offers: Offers) -> Iterable[str]:
         name, mark, _ = last.partition("=")
         if mark:
             return [f"{name}={choice}" for choice in parameters.get(name, ())]
-        options = ["--environment", "--trust"] if command == "run" else ["--trust"]
+        options = ["--environment", "--trust", *_run_flags()] if command == "run" else ["--trust"]
         return [*(f"{parameter}=" for parameter in parameters), *options]
     if command in _WITH_RUN and not rest:
         return offers.runs()
     if command == "outputs" and len(rest) == 1:
         return offers.outputs(rest[0])
     return ()
+
+
+def _run_flags() -> list[str]:
+    from flownb.environments import LocalEnvironment
+    from flownb.environments.options import options_of
+
+    return [option.flag for option in options_of(LocalEnvironment)]
 
 
 def bound_names(cell: str) -> list[str]:

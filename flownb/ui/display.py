@@ -284,12 +284,16 @@ def _short_declaration_html(parameter: Parameter) -> str:
 
 
 def _needs(flow: Flow) -> list[str]:
+    from flownb.storage.compare import environment_options
+
     requirements = flow.requirements
     needs = [f"Python {requirements.python}"] if requirements.python else []
     needs += [f"{name} {version}".rstrip() for name, version in sorted(requirements.distributions.items())]
     needs += [
         f"{name}.py of this project ({digest[:12]})" for name, digest in sorted(requirements.modules.items())
     ]
+    needs += [f"kernel {flow.kernel}"] if flow.kernel != "python3" else []
+    needs += [f"{name} {text}" for name, text in environment_options(flow).items()]
     return needs
 
 

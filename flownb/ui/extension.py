@@ -171,6 +171,7 @@ USAGE = """\
                                     run it; `a={expression}` gives a Python value, a=@env:VARIABLE,
                                     a=@file:PATH and a=@prompt say where it is (@@ for a first @)
                                     NAME@VERSION is that very version; --trust runs one from elsewhere
+                                    --timeout 60, --retries 2, --env A=1, ...: the environment's options
 %flow check NAME [a=1 ...]          run it isolated, and compare each value with what was here
 %flow storage [git|STORE|notebook]  where captures go beside the notebook
 %flow history NAME                  its versions: when, who, what changed, runs

@@ -74,7 +74,7 @@ class Keeping:
     def choose(self, text: str) -> Storage | None:
         """Keep captures in another storage from now on; nothing changes where it cannot be opened."""
         storage = self._open(text)
-        if storage is not None and not _is_to_be_made(storage):
+        if storage is not None:
             len(storage.flows)  # that it cannot be read is told now, not after the next capture
         self._chosen, self._opened, self._kept = text, (text, storage), {}
         return storage
@@ -115,7 +115,9 @@ class Keeping:
         """Return a flow that says which notebook it was captured in, to a storage that keeps this."""
         if storage.kind != "git" or self.live.path is None:
             return flow
-        return changed(flow, storage={"kind": "notebook", "path": str(self.live.path.absolute())})
+        from flownb.storage import NotebookStorage
+
+        return changed(flow, storage=NotebookStorage(self.live.path).serialize())
 
     def _came_from(self, storage: Storage, location: str) -> str | None:
         """Return the other notebook that the version before a new one was captured in, if it was another."""
@@ -199,20 +201,11 @@ def _kept_text(storage: Storage, name: str, location: str, *, new: bool) -> str:
     return f"{verb} {version} on {visible(str(branch))}, {visible(path)}"
 
 
-def _is_to_be_made(storage: Storage) -> bool:
-    """Whether it is a notebook that the first capture makes."""
-    from flownb.storage import NotebookStorage
-
-    return isinstance(storage, NotebookStorage) and not storage.path.exists()
-
-
 def _same_file(path: Path, other: Path | None) -> bool:
     return other is not None and path.exists() and path.samefile(other)
 
 
 def _location(storage: Storage, name: str) -> str | None:
-    if _is_to_be_made(storage):
-        return None
     try:
         return storage.resolve(name)
     except FlowNotFound:

@@ -147,13 +147,13 @@ class LiveNotebook:
         try:
             pending.ran = not self._defines_only(*split_cell(info.raw_cell))
             pending.cell = cell = read_cell(info.raw_cell)
-            if cell.header.environment is not None:
-                self._check_environment(cell.header.environment)
+            environment = self._environment(cell.header.environment)
             key = (cell.header.flow, cell.header.step)
             others = [
                 step.captured for other, step in self._others(key, getattr(info, "cell_id", None)).items()
             ]
             pending.captured = begin(self.history, cell, self.shell.user_ns, others)
+            pending.captured.environment = environment
             if pending.ran:
                 pending.reads = marks_of(cell.step.reads, self.shell.user_ns)
         except SyntaxError:
@@ -161,11 +161,14 @@ class LiveNotebook:
         except (FlownbError, RecursionError) as error:
             pending.problem = error
 
-    def _check_environment(self, name: str) -> None:
-        from flownb.environments.config import load_environment
+    def _environment(self, name: str | None) -> Mapping[str, Any] | None:
+        """Return the environment that a `%%flow` line names, as a flow keeps it."""
+        if name is None:
+            return None
+        from flownb.environments.chosen import named_environment
         from flownb.runs.project import Project
 
-        load_environment(Project.of(self.folder), name)
+        return named_environment(Project.of(self.folder), name)
 
     def after(self, result: ExecutionResult) -> None:
         """Note what was executed; keep and show what was captured, when the cell has succeeded."""
@@ -364,7 +367,10 @@ class LiveNotebook:
         here = {step.cell_id: step.captured.cell.source for step in self.steps.values() if step.cell_id}
         saved = self._saved_cells()
         cells = [{**cell, "source": here.get(str(cell.get("id")), cell["source"])} for cell in saved]
-        return SavedNotebook(cells, str(self.path), self.folder).flow(name)
+        flow = SavedNotebook(cells, str(self.path), self.folder).flow(name)
+        own = [step.captured for key, step in self.steps.items() if key[0] == name]
+        environment = next((captured.environment for captured in own if captured.environment), None)
+        return replace(flow, environment=environment or flow.environment)
 
     def notes(self, name: str) -> list[str]:
         """Say what makes a flow that was captured here stale, a line each."""

@@ -118,25 +118,33 @@ class FlowMagics:
     def run(self, words: list[str]) -> Run:
         """Run a flow with live progress. A run that fails is an error, after its display."""
         from flownb.environments import LocalEnvironment
-        from flownb.environments.config import load_environment
+        from flownb.environments.asking import asked_by
+        from flownb.environments.chosen import changed_environment, environment_for
+        from flownb.environments.options import options_of, read_options, take_flags
+        from flownb.runs.project import Project
         from flownb.storage.trust import allow_once
         from flownb.ui.progress import progress_for
 
         trusted = "--trust" in words
-        options, words = _options([word for word in words if word != "--trust"], "--environment")
+        typed, words = take_flags((word for word in words if word != "--trust"), LocalEnvironment)
+        flags = [option.flag for option in options_of(LocalEnvironment)]
+        options, words = _options(words, "--environment", "--option", *flags)
         storage, flow = self._flow(_one(words[:1], "%flow run NAME [a=1 ...]"))
         given = self._given(flow, words[1:])
-        self._tell(storage.notes(flow))
-        named = options.get("--environment") or (flow.environment or {}).get("named")
-        environment = load_environment(self.project, named) if named else LocalEnvironment()
+        name = options.get("--environment")
+        project = self.project if name or flow.folder is None else Project.of(flow.folder)
+        changed = changed_environment(flow, project) if name is None else []
+        self._tell([*storage.notes(flow), *changed])
+        environment = environment_for(flow, project, name)
+        if typed:
+            environment = environment.replace(**read_options(type(environment), typed))
         in_notebook = hasattr(self.live.shell, "kernel")  # a terminal cannot change what it has displayed
         allowed = allow_once(storage) if trusted else nullcontext()
-        with allowed, progress_for(notebook=in_notebook, keep=False) as on_change:
+        with allowed, asked_by("notebook"), progress_for(notebook=in_notebook, keep=False) as on_change:
             run = environment.execute(
                 storage,
                 flow.location or flow.name,
                 given,
-                asked_by="notebook",
                 on_change=on_change,
             )
         if run.error is not None and run.error.of_parameters:
@@ -201,7 +209,6 @@ class FlowMagics:
         """Show how the second flow differs from the first, or a flow from the version before it."""
         from flownb.storage.compare import compare
         from flownb.ui.comparing import flow_diff
-        from flownb.ui.versions import version_before
 
         if len(words) not in (1, 2):
             raise FlownbError(
@@ -209,7 +216,7 @@ class FlowMagics:
             )
         storage, flow = self._flow(words[0])
         if len(words) == 1:
-            return flow_diff(compare(version_before(storage, flow), flow))
+            return flow_diff(storage.diff(flow.location or flow.name))
         other = f"{flow.name}{words[1]}" if words[1].startswith("@") else words[1]
         return flow_diff(compare(flow, self._flow(other)[1]))
 

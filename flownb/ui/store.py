@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flownb.errors import CaptureError, StorageError
 from flownb.storage import NotebookStorage, Storage
-from flownb.storage.reference import split_location
+from flownb.storage.reference import location, split_location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
     from flownb.flow import Flow
     from flownb.ui.live import LiveNotebook
@@ -37,39 +36,36 @@ class LiveStorage(Storage):
     def _saved(self) -> NotebookStorage | None:
         return NotebookStorage(self.live.path) if self.live.path is not None else None
 
-    @property
-    def flows(self) -> Mapping[str, str]:
-        """Name of each flow -> its location, those captured here first."""
-        here = {name: self._location(name) for name in self.live.names}
+    def _newest(self) -> Mapping[str, str]:
+        """Return name -> version of each flow, those captured here first."""
+        here = {name: self._version(name) for name in self.live.names}
         saved = self._saved.flows if self._saved is not None else {}
-        return {**here, **{name: at for name, at in saved.items() if name not in here}}
+        others = {name: split_location(at)[1] or "" for name, at in saved.items() if name not in here}
+        return {**here, **others}
 
-    def _location(self, name: str) -> str:
+    def reach(self) -> None:
+        """Do nothing: it is here."""
+
+    def _version(self, name: str) -> str:
         try:
-            return f"{name}@{self.live.flow(name).version}"
+            return self.live.flow(name).version
         except CaptureError:
-            return name  # `get_flow` tells what is wrong with it
+            return ""  # `get_flow` tells what is wrong with it
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
+    def _write(self, flow: Flow, *, replace: bool) -> str:
         """Refuse: the kernel never writes a notebook that a front end has open."""
         raise StorageError(
             f"{flow.name} cannot be written into the open notebook; run its cell with `%%flow`, "
             f"or add it to another storage: open_storage('x.ipynb').add_flow(flow, {replace=})"
         )
 
-    def get_flow(self, location: str) -> Flow:
-        """Return the flow as captured here, or as saved. Raises `FlowNotFound`."""
-        name, version = split_location(location)
+    def _read(self, name: str, version: str) -> Flow:
+        """Return the flow as captured here, or as saved."""
         if name not in self.live.names:
-            if self._saved is None or name not in self._saved.flows:
+            if self._saved is None:
                 raise self._not_found(name)
-            return self._saved.get_flow(location)
-        flow = self.live.flow(name)
-        if version is not None and not (len(version) >= 4 and flow.digest.startswith(version)):
-            raise self._not_found(name, version)
-        return replace(
-            flow, storage=self.serialize(), location=f"{name}@{flow.version}", folder=self.live.folder
-        )
+            return self._saved.get_flow(location(name, version or None))
+        return replace(self.live.flow(name), folder=self.live.folder)
 
     def notes(self, flow: Flow) -> list[str]:
         """Return what makes a flow stale, in this kernel or in the saved file."""
@@ -83,11 +79,9 @@ class LiveStorage(Storage):
             return self.live.marks(flow)
         return self._saved.marks(flow) if self._saved is not None else {}
 
-    def serialize(self) -> dict[str, Any]:
-        """Return the notebook storage that the saved file is."""
-        return {"kind": self.kind, "path": str(self.live.path) if self.live.path is not None else ""}
+    def _options(self) -> Mapping[str, Any]:
+        return {"path": str(self.live.path or "")}
 
-    @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        """Refuse: what is live here cannot be made again elsewhere; the saved file is what is opened."""
-        raise StorageError(f"a live notebook cannot be opened again from {data}")
+    def serialize(self) -> dict[str, Any]:
+        """Return the notebook storage that the saved file is; nothing where the notebook was never saved."""
+        return self._saved.serialize() if self._saved is not None else {}

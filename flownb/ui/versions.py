@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlownbError, FlowNotFound
+from flownb.errors import FlownbError
 from flownb.runs.markup import block, code, escape, muted, nowrap, shorten, state_text, text_table, visible
 from flownb.storage.compare import compare
 from flownb.ui.markup import Shown, titled_table
@@ -106,19 +106,6 @@ def version_list(
     older = f"and {more} older" if more else ""
     text = text_table(_HEADERS, texts, limit=70, wrap="what changed", width=width) if texts else ""
     return Shown(block(html + muted(escape(older))), f"{text}\n{older}".rstrip())
-
-
-def version_before(storage: Storage, flow: Flow) -> Flow:
-    """Return the version before a flow that was read from `storage`. Raises `FlowNotFound`."""
-    versions = storage.history(flow.name)
-    at = next((at for at, version in enumerate(versions) if version.location == flow.location), None)
-    older = [version for version in versions[at + 1 :] if not version.removed] if at is not None else []
-    if not older:
-        raise FlowNotFound(
-            f"{storage.name} holds no version of {flow.name} before "
-            f"{short_location(flow.location or flow.name)} to compare it with"
-        )
-    return storage.get_flow(older[0].location)
 
 
 def _flow(storage: Storage, version: Version) -> Flow | str | None:

@@ -61,6 +61,12 @@ def launch_of(spec: Any, env: Mapping[str, str], *, platform: str = sys.platform
     return Launch((python, *options), arguments, _variables(spec, env), module)
 
 
+def interpreter_of(spec: Any, env: Mapping[str, str]) -> str | None:
+    """Return the path of the Python that a kernel is started with; None where it is not started so."""
+    words = _words(spec)
+    return _python(words[0], env) if _parts(words) is not None else None
+
+
 def _words(spec: Any) -> list[str]:
     known = {"prefix": sys.prefix, "resource_dir": spec.resource_dir}
     return [_FIELD.sub(lambda field: known.get(field[1], field[0]), word) for word in spec.argv]

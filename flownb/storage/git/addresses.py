@@ -41,6 +41,7 @@ class Address:
     url: str  #: without credentials: may be shown, stored, and given to git
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    hint: str = field(default="", compare=False)  #: what may be the cause where it refuses
 
     @property
     def settings(self) -> Sequence[tuple[str, str]]:

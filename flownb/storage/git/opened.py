@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +15,19 @@ from flownb.storage.git.checks import check_branch, check_folder
 from flownb.storage.git.objects import Objects
 from flownb.storage.git.repository import find
 from flownb.storage.git.revisions import Revisions
+from flownb.storage.variables import missing_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal, Self
 
+    from flownb.storage.git.addresses import Address
     from flownb.storage.git.repository import Repository
     from flownb.storage.git.signatures import Sign
 
 
 class OpenedStorage(Storage):
     """What a Git storage is made of, and where it stands; its options are told by `GitStorage`."""
-
-    kind = "git"
 
     def __init__(
         self,
@@ -41,12 +42,23 @@ class OpenedStorage(Storage):
         if verify not in (None, "signed"):
             raise StorageError(f'verify={verify!a} is not known; "signed" is, and None')
         text = os.fspath(repo)
+        texts: dict[str, object] = {"repo": text, "branch": branch, "folder": folder}
+        options = {"remote": remote, "revision": revision, "sign": str(sign)}
+        texts |= {what: value for what, value in options.items() if value is not None}
+        for what, value in texts.items():
+            if not isinstance(value, str) or "\0" in value:
+                raise StorageError(f"{what}={value!a:.40} is no text that this can be")
+        if not isinstance(sign, bool | str | None):
+            raise StorageError(f"sign={sign!a:.40} is not known; True is, False, and the name of a key")
         self.address = parse_address(text) if text.startswith("git+") or is_remote(text) else None
         self._repo = text if self.address is None else self.address.url
-        self._given = os.path.abspath(os.path.expanduser(text))
+        self._given = os.path.abspath(os.path.expanduser(text)) if self.address is None else self._repo
         self.branch = check_branch(branch)
         self.folder = check_folder(folder)
-        self.remote = remote
+        #: of the URL, or else of the remote where that is a URL: with what was written into it
+        exchanged = parse_address(remote) if remote is not None and is_remote(remote) else None
+        self._credentials = self.address or exchanged
+        self.remote = remote if exchanged is None else exchanged.url
         self.revision = revision
         self.sign: Sign = True if sign is None and verify else sign
         self.verify = verify
@@ -73,8 +85,14 @@ class OpenedStorage(Storage):
         """Return the clone of the URL; where it has the commit already, the network is not asked."""
         from flownb.storage.git.cache import clone_for
 
-        assert self.address is not None
-        return find(clone_for(self.address, self.branch, commit=commit, take=take))
+        assert self._address is not None
+        return find(clone_for(self._address, self.branch, commit=commit, take=take))
+
+    @property
+    def _address(self) -> Address | None:
+        """Where the flows are exchanged, if that is a URL; it says what it may lack where it is refused."""
+        found = self._credentials
+        return None if found is None else replace(found, hint=missing_text(self.missing))
 
     @cached_property
     def objects(self) -> Objects:
@@ -115,29 +133,36 @@ class OpenedStorage(Storage):
     @property
     def identity(self) -> str:
         """The URL, or the repository's folder, with branch and folder."""
-        where = self.address.url if self.address else str(self.repository.git_dir)
-        return f"git:{where}#{self.branch}:{self.folder}"
+        return f"git:{self._place}#{self.branch}:{self.folder}"
 
-    def serialize(self) -> dict[str, Any]:
+    @property
+    def _place(self) -> str:
+        """The URL or the repository's folder; the path that was given, where no repository is found."""
+        try:
+            return self.address.url if self.address else str(self.repository.git_dir)
+        except StorageError:
+            return self._given
+
+    def _options(self) -> Mapping[str, Any]:
         """Return the place, as an absolute path or a URL without credentials, and the options."""
         where = self._given if self.address is None else self.address.url
-        found: dict[str, Any] = {
-            "kind": self.kind,
-            "repo": where,
-            "branch": self.branch,
-            "folder": self.folder,
-        }
         options = {"remote": self.remote, "revision": self.revision, "sign": self.sign, "verify": self.verify}
-        return found | {key: value for key, value in options.items() if value is not None}
+        told = {key: value for key, value in options.items() if value is not None}
+        return {"repo": where, "branch": self.branch, "folder": self.folder, **told}
+
+    def _secrets(self) -> Mapping[str, Any]:
+        """Return what was written into the URL."""
+        found = self._credentials
+        told = {"username": found.username, "password": found.password} if found is not None else {}
+        return {name: value for name, value in told.items() if value}
 
     @classmethod
-    def from_serialized(cls, data: Mapping[str, Any]) -> Self:
-        """Open the repository again; nothing is read yet."""
-        options = {key: value for key, value in data.items() if key not in ("kind", "repo")}
-        return cls(data["repo"], **options)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_serialized, (self.serialize(),)
+    def _again(cls, options: dict[str, Any], secrets: Mapping[str, str]) -> Self:
+        storage = cls(options.pop("repo"), **options)
+        if storage._credentials is not None:
+            storage._credentials = replace(storage._credentials, **secrets)
+            storage.address = storage._credentials if storage.address is not None else None
+        return storage
 
     def _path(self, name: str) -> str:
         return f"{self.folder}/{file_name(name)}"

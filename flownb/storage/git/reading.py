@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flownb.document.files import loads_notebook
 from flownb.document.reading import from_dict
-from flownb.errors import DocumentError, FlownbError, FlowNotFound, NameRefused, StorageError
+from flownb.errors import DocumentError, FlownbError, FlowNotFound, StorageError
 from flownb.storage.git.index import FlowIndex, State, changes
 from flownb.storage.git.opened import OpenedStorage
 from flownb.storage.git.place import folder_of, notebook_of
@@ -46,39 +46,33 @@ class ReadStorage(OpenedStorage):
         tip = self.tip
         return State("", {}, ()) if tip is None else self._index.at(tip)
 
-    @property
-    def flows(self) -> Mapping[str, str]:
-        """Name of each flow -> location of its newest version. No document is read for it."""
-        return {name: location_of(name, kept.commit) for name, kept in sorted(self._state.flows.items())}
+    def _newest(self) -> Mapping[str, str]:
+        """Return name -> commit; no document is read for it."""
+        return {name: kept.commit for name, kept in sorted(self._state.flows.items())}
+
+    def reach(self) -> None:
+        """Ask the repository for its newest commit."""
+        _ = self.tip
 
     @property
     def problems(self) -> Sequence[str]:
         """Notebooks in the folder that are no flows, as their names are not those of flows."""
         return self._state.problems
 
-    def __contains__(self, item: object) -> bool:
-        if isinstance(item, str):
-            return self._holds(item)
-        return super().__contains__(item)
-
-    def _holds(self, name: str) -> bool:
+    def _has(self, name: str) -> bool:
         """Whether the tip has the flow's file: asked of Git alone."""
-        try:
-            path = self._path(name)
-        except NameRefused:
-            return False
-        return (tip := self.tip) is not None and self._entry(tip, path) is not None
+        return (tip := self.tip) is not None and self._entry(tip, self._path(name)) is not None
 
-    def resolve(self, location: str) -> str:
-        """Return `NAME@COMMIT`, with the full id of the commit that changed the flow last, as asked."""
-        name, version = split_location(location)
-        return location_of(name, self._located(name, version)[0])
+    def _pin(self, name: str, version: str | None) -> str:
+        """Return the full id of the commit that changed the flow last, as of a version.
 
-    def get_flow(self, location: str) -> Flow:
-        """Return the flow; VERSION is a hash, tag, branch, `HEAD~2`, date or `yesterday`."""
-        name, version = split_location(location)
-        commit, blob = self._located(name, version)
-        return self._read(name, commit, blob)
+        That is a hash, tag, branch, `HEAD~2`, date or `yesterday`.
+        """
+        return self._located(name, version)[0]
+
+    def _read(self, name: str, version: str) -> Flow:
+        found = self.objects.read(f"{version}:{self._path(name)}")
+        return self._flow(name, version, None if found is None else found.data)
 
     def get_flows(self, locations: Iterable[str] | None = None) -> Iterator[Flow]:
         """Yield many flows, all of them by default, read through one process. Raises as `get_flow`."""
@@ -89,12 +83,13 @@ class ReadStorage(OpenedStorage):
             found = [(name, *self._located(name, version)) for name, version in split]
         documents = self.objects.read_many(blob for _, _, blob in found)
         for (name, commit, _), document in zip(found, documents, strict=True):
-            yield self._flow(name, commit, None if document is None else document.data)
+            flow = self._flow(name, commit, None if document is None else document.data)
+            yield self._stored(flow, name, commit)
 
     def _located(self, name: str, version: str | None) -> tuple[str, str]:
         """Return the commit that changed a flow last, as of a version, and its document's blob."""
         if version is None:
-            return self._newest(name)
+            return self._newest_of(name)
         if self.address is not None and "repository" not in vars(self):
             self.repository, self._behind = self._clone(version), True
         if steps := re.fullmatch(r"~(\d{1,6})", version):
@@ -144,7 +139,7 @@ class ReadStorage(OpenedStorage):
             raise self._no_version(name, beginning, f"several versions begin so: {told}; write more of it")
         return next(iter(matches.values()), None)
 
-    def _newest(self, name: str) -> tuple[str, str]:
+    def _newest_of(self, name: str) -> tuple[str, str]:
         kept = self._state.flows.get(name)
         if kept is not None and self._entry(kept.commit, self._path(name)) != kept.blob:
             self._index.forget()  # the file in which it was kept was changed by others
@@ -170,10 +165,6 @@ class ReadStorage(OpenedStorage):
         found = self.objects.read(f"{commit}:{path}")
         return found.id if found is not None and found.kind == "blob" else None
 
-    def _read(self, name: str, commit: str, blob: str) -> Flow:
-        found = self.objects.read(blob)
-        return self._flow(name, commit, None if found is None else found.data)
-
     def _flow(self, name: str, commit: str, document: bytes | None) -> Flow:
         what = f"{name}@{commit[:SHORT]} of {self.name}"
         if document is None:
@@ -185,12 +176,7 @@ class ReadStorage(OpenedStorage):
             flow = from_dict(notebook, what)
         except UnicodeDecodeError as error:
             raise DocumentError(f"{what} is damaged: {error}") from None
-        if flow.name != name:
-            raise StorageError(f"{what} is damaged: its document says that it is {flow.name}")
-        location = location_of(name, commit)
-        return changed(
-            flow, storage=self.serialize(), location=location, folder=folder_of(notebook, self._root)
-        )
+        return changed(flow, folder=folder_of(notebook, self._root))
 
     @cached_property
     def _root(self) -> Path | None:
@@ -209,15 +195,13 @@ class ReadStorage(OpenedStorage):
         except (DocumentError, UnicodeDecodeError):
             return None
 
-    def history(self, name: str) -> Sequence[Version]:
+    def _versions(self, name: str) -> Sequence[Version]:
         """Return every version that the branch had of a flow, newest first; removals are among them."""
         path, tip = self._path(name), self.tip
         if tip is None:
-            raise self._not_found(name)
+            return []
         ids = self.repository.git.run("rev-list", "--topo-order", "--full-history", tip, "--", path).text
-        found = list(changes(self.repository, ids.split(), path))
-        if not found:
-            raise self._not_found(name)
+        found = changes(self.repository, ids.split(), path)
         return [self._version(name, item.commit, item.blobs[path]) for item in found]
 
     def _version(self, name: str, commit_id: str, blob: str) -> Version:

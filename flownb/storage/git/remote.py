@@ -326,7 +326,8 @@ class Exchange:
     def _refusal(self, doing: str, done: Completed, keeps: str = "") -> StorageError:
         error = refusal(self._doing(doing), done, keeps)
         left_out = told_left_out(self._programs, self.repository.git_dir)
-        return StorageError(f"{error}\n{left_out}") if left_out else error
+        more = [text for text in (self.remote.address.hint, left_out) if text]
+        return StorageError("\n".join([str(error), *more])) if more else error
 
     def _contended(self, then: str) -> str:
         return f"{self._doing('pushing')}: others pushed each time just before, {ATTEMPTS} times; {then}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flownb.document import loads, to_dict
 from flownb.errors import DocumentError, FlowExists, StorageError
 from flownb.files import notebook_bytes
-from flownb.storage.base import EnvRunner, Storage
+from flownb.storage.base import Storage
 from flownb.storage.filenames import file_name
 from flownb.storage.git.addresses import choose_remote, is_remote
 from flownb.storage.git.checks import check_tag
@@ -41,10 +41,16 @@ class GitStorage(ReadStorage):
     flow last.
     """
 
+    kind = "git"
+
     # --- writing
 
-    def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
-        """Commit the flow and return its location; of a URL, when the remote has it.
+    def _to_keep(self, flow: Flow) -> Flow:
+        """Return the flow as it is: of the notebook that it lay in, the path is kept (`place`)."""
+        return flow
+
+    def _write(self, flow: Flow, *, replace: bool) -> str:
+        """Commit the flow and return the commit; of a URL, when the remote has it.
 
         Raises `FlowExists`; `StorageError` where the branch is checked out somewhere, no identity is
         configured, or something stands in the way. Then nothing has changed.
@@ -66,7 +72,7 @@ class GitStorage(ReadStorage):
         """Make an old version the newest again, byte by byte; return its new location."""
         name, version = split_location(location)
         commit, blob = self._located(name, version)
-        self._read(name, commit, blob)  # what cannot be read is not made the newest
+        self._stored(self._read(name, commit), name, commit)  # what cannot be read is not made the newest
         file = file_name(name)
 
         def decide(files: Tree) -> Change | None:
@@ -74,12 +80,10 @@ class GitStorage(ReadStorage):
                 return None
             return Change(f"Restore {name} from {commit[:SHORT]}\n", {file: blob})
 
-        return self._committed(name, decide)
+        return location_of(name, self._committed(name, decide))
 
-    def remove(self, name: str) -> None:
-        """Commit that the flow is no longer there; its versions stay readable. Raises `FlowNotFound`."""
-        if name not in self._state.flows:
-            raise self._not_found(name)
+    def _remove(self, name: str) -> None:
+        """Commit that the flow is no longer there; its versions stay readable."""
         file = file_name(name)
 
         def decide(files: Tree) -> Change | None:
@@ -87,35 +91,35 @@ class GitStorage(ReadStorage):
 
         self._commit(decide)
 
-    def tag(self, location: str, tag: str) -> None:
+    def _tag(self, name: str, version: str, tag: str) -> None:  # noqa: ARG002  # a commit has it
         """Give the commit of a version a tag. Raises `StorageError` where the tag is there already."""
-        name = check_tag(tag)
-        commit = self._located(*split_location(location))[0]
         self._refuse_pinned()
+        tag = check_tag(tag)
         if self.address is not None:
-            self._exchange.publish_tag(name, commit)
-        ref, git = f"refs/tags/{name}", self.repository.git
-        done = git.run("update-ref", "--end-of-options", ref, commit, self.repository.null, check=False)
+            self._exchange.publish_tag(tag, version)
+        ref, git = f"refs/tags/{tag}", self.repository.git
+        done = git.run("update-ref", "--end-of-options", ref, version, self.repository.null, check=False)
         if done.code == 0:
             return
         there = self.objects.commit(ref)
-        if there is not None and there.id != commit:
-            raise StorageError(f"{self.name} has a tag {name} already, of the commit {there.id[:SHORT]}")
+        if there is not None and there.id != version:
+            raise StorageError(f"{self.name} has a tag {tag} already, of the commit {there.id[:SHORT]}")
         if there is None:
-            raise StorageError(f"the tag {name} could not be made in {self.name}: {done.stderr.strip()}")
+            raise StorageError(f"the tag {tag} could not be made in {self.name}: {done.stderr.strip()}")
 
     def _is_same(self, flow: Flow, blob: str, document: bytes) -> bool:
         found = self.objects.read(blob)
         if found is None or found.data == document:
             return found is not None
         try:
-            return loads(found.data.decode(), flow.name).digest == flow.digest
+            there = loads(found.data.decode(), flow.name)
         except (DocumentError, UnicodeDecodeError):
             return False  # damaged: the new version mends it
+        return there.digest == flow.digest == there.stated  # one that was edited by hand is written anew
 
     def _committed(self, name: str, decide: Decide) -> str:
-        made = self._commit(decide)
-        return location_of(name, made) if made else self.resolve(name)
+        """Return the commit that was made, or else the one that has the flow as it is already."""
+        return self._commit(decide) or self._pin(name, None)
 
     def _commit(self, decide: Decide) -> str | None:
         self._refuse_pinned()
@@ -161,7 +165,7 @@ class GitStorage(ReadStorage):
     def _exchange(self) -> Exchange:
         from flownb.storage.git.remote import Exchange
 
-        remote = self.address or self.remote
+        remote = self._address or self.remote
         return Exchange(self.repository, self.branch, folder=self.folder, remote=remote, sign=self.sign)
 
     def build(self) -> Self:
@@ -200,24 +204,18 @@ class GitStorage(ReadStorage):
         """Whether a commit is among those of the branch, whose origin was asked already."""
         return (tip := self.tip) is not None and is_ancestor(self.repository.git, commit, tip)
 
-    def get_env_runner(self, location: str) -> EnvRunner:
-        """Return the command that runs this very version on a machine that reaches the remote.
+    def _elsewhere(self, flow: Flow) -> Storage:
+        """Return the remote as a machine opens it that reaches it.
 
-        Raises `StorageError` where there is no remote that others reach.
+        Raises `StorageError` where there is no remote that others reach, or it lacks this version.
         """
-        pinned = self.resolve(location)
         names = self.repository.git.run("remote").text.split()
         if self.address is None and self.remote is None and not names:
-            return super().get_env_runner(location)
-        address = self.address or choose_remote(self.repository.git, self.branch, self.remote).address
+            return super()._elsewhere(flow)
+        address = self._credentials or choose_remote(self.repository.git, self.branch, self.remote).address
         if not is_remote(address.url) or address.url.startswith("file:"):
-            return super().get_env_runner(location)
-        if (self.branch, self.folder) != ("flownb", "flows"):
-            raise StorageError(
-                f"{pinned} lies on the branch {self.branch} in the folder {self.folder}, and a command on "
-                "another machine looks on the branch flownb in the folder flows; keep it there"
-            )
-        commit = split_location(pinned)[1]
+            return super()._elsewhere(flow)
+        commit = split_location(str(flow.location))[1]
         there = (
             "--count=1",
             f"--contains={commit}",
@@ -227,7 +225,9 @@ class GitStorage(ReadStorage):
         )
         if self.address is None and not self.repository.git.run("for-each-ref", *there).text:
             raise StorageError(
-                f"{pinned} was not pushed to {address.url} yet, and another machine gets it from there; "
-                "push it (flownb push, or build())"
+                f"{flow.location} was not pushed to {address.url} yet, and another machine gets it from "
+                "there; push it (flownb push, or build())"
             )
-        return EnvRunner(("flownb", "run", "--trust", f"git+{address.url}#{pinned}"), {})
+        there_too = GitStorage(f"git+{address.url}", self.branch, self.folder, verify=self.verify)
+        there_too.address = there_too._credentials = address
+        return there_too
