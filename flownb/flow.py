@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from flownb.errors import NameRefused
+from flownb.errors import NameRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,30 +31,32 @@ _NAME_LIMIT = 100
 
 
 def check_name(name: str, what: str = "flow") -> str:
-    """Return `name` in Unicode's composed form (NFC), or raise `NameRefused`.
+    """Return `name` in Unicode's composed form (NFC), or raise `NameRefusedError`.
 
     A name is letters, marks and digits of any script, `_`, `-` and single inner spaces, at most 100
     characters. What is refused: path separators, control and formatting characters (right-to-left marks
     among them), anything that a shell, a URL, HTML or a file system would read as more than a name.
     """
     if not isinstance(name, str):
-        raise NameRefused(f"a {what}'s name is text, and {name!a:.40} is not")
+        raise NameRefusedError(f"a {what}'s name is text, and {name!a:.40} is not")
     name = unicodedata.normalize("NFC", name)
     shown = ascii(name if len(name) <= 40 else name[:40] + "...")
     if not name:
-        raise NameRefused(f"a {what} needs a name: letters, digits, `_`, `-` and single spaces between them")
+        raise NameRefusedError(
+            f"a {what} needs a name: letters, digits, `_`, `-` and single spaces between them"
+        )
     if len(name) > _NAME_LIMIT:
-        raise NameRefused(
+        raise NameRefusedError(
             f"the {what} name {shown} is {len(name)} characters long; at most {_NAME_LIMIT} are allowed"
         )
     for char in name:
         if not _is_allowed(char):
-            raise NameRefused(
+            raise NameRefusedError(
                 f"the {what} name {shown} has the character {char!a}; "
                 "letters, digits, `_`, `-` and single spaces between them are allowed"
             )
     if name != name.strip() or "  " in name or name.startswith("-"):
-        raise NameRefused(
+        raise NameRefusedError(
             f"the {what} name {shown} must not start with `-`, and have only single spaces, inside"
         )
     return name
@@ -155,7 +157,7 @@ class Flow:
 
     Made by `%%flow`, `Flow.from_cell` or `Flow.from_notebook`; read from a file by `Flow.read`, from a
     storage by `Storage.get_flow`. Two flows are equal when their digests are. A name that is none is
-    refused (`NameRefused`), and every name is kept in its composed form.
+    refused (`NameRefusedError`), and every name is kept in its composed form.
     """
 
     name: str
@@ -289,7 +291,7 @@ class Flow:
         """Capture a cell's source as the flow `name`, or as its step where `name` is `FLOW.STEP`.
 
         What the source reads is frozen from `namespace`, or imported. It may begin with a `%%flow` line of
-        its own, whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefused`.
+        its own, whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefusedError`.
         """
         from flownb.capture.live import capture_source
 

@@ -18,7 +18,7 @@ from polling import poll
 from flownb.callbacks import deserialize
 from flownb.environments import LocalEnvironment
 from flownb.environments.asking import asked_by
-from flownb.errors import CallbackError, EnvironmentRefused, FlowNotFound, ParameterError
+from flownb.errors import CallbackError, EnvironmentRefusedError, FlowNotFoundError, ParameterError
 from flownb.flow import Flow, Parameter, Step
 from flownb.parameters import Text
 from flownb.runs import Run, Runs, State
@@ -293,9 +293,9 @@ def test_paths_and_values_with_braces_arrive_as_they_are(project: Path) -> None:
     [
         ({}, {"m": 1}, ParameterError),
         ({}, {"n": "many"}, ParameterError),
-        ({"engine": "warp"}, {}, EnvironmentRefused),
-        ({"kernel": "fortran"}, {}, EnvironmentRefused),
-        ({"cwd": "/nowhere"}, {}, EnvironmentRefused),
+        ({"engine": "warp"}, {}, EnvironmentRefusedError),
+        ({"kernel": "fortran"}, {}, EnvironmentRefusedError),
+        ({"cwd": "/nowhere"}, {}, EnvironmentRefusedError),
     ],
 )
 def test_what_is_wrong_from_the_start_records_nothing(
@@ -303,7 +303,7 @@ def test_what_is_wrong_from_the_start_records_nothing(
 ) -> None:
     with pytest.raises(error):
         LocalEnvironment(**options).execute(memory(project, SALES), "sales", parameters)
-    with pytest.raises(FlowNotFound):
+    with pytest.raises(FlowNotFoundError):
         LocalEnvironment().execute(memory(project, SALES), "sale")
     gone = LocalEnvironment(on_exit=deserialize([{"callback": "no_such_module:tell"}]))
     with pytest.raises(CallbackError, match="no_such_module"):

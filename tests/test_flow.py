@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flownb.errors import FlownbError, NameRefused
+from flownb.errors import FlownbError, NameRefusedError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name, nearest_name
 
 FLOW = Flow(
@@ -42,7 +42,7 @@ def test_names_of_any_script_are_taken(name: str) -> None:
     ],
 )  # fmt: skip
 def test_hostile_names_are_refused_with_a_message_of_plain_characters(name: str) -> None:
-    with pytest.raises(NameRefused) as caught:
+    with pytest.raises(NameRefusedError) as caught:
         check_name(name)
     assert str(caught.value).isascii()
     assert len(str(caught.value)) < 250
@@ -56,7 +56,7 @@ def test_a_name_is_kept_in_its_composed_form() -> None:
 def test_any_text_is_a_name_or_refused(text: str) -> None:
     try:
         name = check_name(text)
-    except NameRefused:
+    except NameRefusedError:
         return
     assert check_name(name) == name
 
@@ -147,7 +147,7 @@ def test_a_flow_and_its_steps_have_checked_names_from_the_start() -> None:
             lambda: Step(name, "1"),  # noqa: B023
             lambda: replace(FLOW, name=name),  # noqa: B023
         ):
-            with pytest.raises(NameRefused):
+            with pytest.raises(NameRefusedError):
                 make()
 
 

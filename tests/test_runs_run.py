@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flownb.errors import MissingExtra, RunFailed, RunNotFound
+from flownb.errors import MissingExtraError, RunFailedError, RunNotFoundError
 from flownb.runs import Project, RecordStore, Run, RunError, RunRecord, Runs, State, StepRecord
 from flownb.runs.liveness import Lock
 from flownb.runs.record import OutputRecord
@@ -96,7 +96,7 @@ def test_a_run_tells_what_is_recorded(make: Made) -> None:
 
 
 def test_a_run_that_is_not_there(store: RecordStore) -> None:
-    with pytest.raises(RunNotFound):
+    with pytest.raises(RunNotFoundError):
         Run.load("r1", store.project)
 
 
@@ -107,11 +107,11 @@ def test_an_id_is_never_taken_for_a_folder_nor_a_folder_for_an_id(
     monkeypatch.chdir(store.project.root)
     assert Run.load() == Run.load("last") == Run.load("r1") == run
     assert Runs.load("co2") == [run]
-    with pytest.raises(RunNotFound, match="there is no folder 'r1'"):
+    with pytest.raises(RunNotFoundError, match="there is no folder 'r1'"):
         Run.load("r1", "r1")
-    with pytest.raises(RunNotFound, match="there is no folder 'nowhere'"):
+    with pytest.raises(RunNotFoundError, match="there is no folder 'nowhere'"):
         Runs.load(project="nowhere")
-    with pytest.raises(RunNotFound):
+    with pytest.raises(RunNotFoundError):
         Run.load(str(store.project.root))
 
 
@@ -148,7 +148,7 @@ def test_waiting_ends_with_the_run_and_gives_up_in_time(live: Live, store: Recor
     run = Run.load(project=store.project)
     with pytest.raises(TimeoutError, match=r"run live of flow `co2` has not ended after 0\.05 s"):
         run.wait(0.05)
-    with pytest.raises(RunFailed, match="has not ended yet"):
+    with pytest.raises(RunFailedError, match="has not ended yet"):
         run.raise_for_state()
     timer = threading.Timer(0.1, live.end, [State.SUCCESS])
     timer.start()
@@ -184,7 +184,7 @@ def failed(make: Made, **fields: Any) -> Run:
 
 
 def test_a_failed_run_is_raised_with_all_that_is_needed_to_mend_it(make: Made) -> None:
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(RunFailedError) as caught:
         failed(make).raise_for_state()
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("flow `co2` ended as Failed in step report, line 3: ValueError: bad <b>")
@@ -197,9 +197,9 @@ def test_a_failed_run_is_raised_with_all_that_is_needed_to_mend_it(make: Made) -
 
 
 def test_a_cancelled_run_without_a_step_is_raised_too(make: Made) -> None:
-    with pytest.raises(RunFailed, match=r"ended as Cancelled: Interrupted: by you"):
+    with pytest.raises(RunFailedError, match=r"ended as Cancelled: Interrupted: by you"):
         make(state=State.CANCELLED, error=RunError("Interrupted", "by you")).raise_for_state()
-    with pytest.raises(RunFailed, match=r"^flow `co2` ended as Cancelled$"):
+    with pytest.raises(RunFailedError, match=r"^flow `co2` ended as Cancelled$"):
         make("r2", state=State.CANCELLED).raise_for_state()
 
 
@@ -349,5 +349,5 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyP
     import sys
 
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtra, match="pip install pandas"):
+    with pytest.raises(MissingExtraError, match="pip install pandas"):
         Runs().to_frame()

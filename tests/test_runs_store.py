@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from polling import poll
 
-from flownb.errors import RecordError, RunNotFound
+from flownb.errors import RecordError, RunNotFoundError
 from flownb.runs.database import Database
 from flownb.runs.project import Project
 from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord, new_run_id, time_text
@@ -111,7 +111,7 @@ def test_a_project_can_be_moved_with_its_records(tmp_path: Path) -> None:
 def test_reading_where_nothing_was_recorded_makes_nothing(store: RecordStore, project: Project) -> None:
     assert store.list() == []
     assert store.find_zombies() == []
-    with pytest.raises(RunNotFound, match="no run is recorded"):
+    with pytest.raises(RunNotFoundError, match="no run is recorded"):
         store.get("last")
     assert not project.records.exists()
 
@@ -129,10 +129,12 @@ def test_a_run_is_found_by_id_beginning_end_and_last(store: RecordStore, project
     assert store.get("bb22").id.endswith("bb22")
     assert store.get("20260102").id.endswith("cc33")
     assert store.get("last").id.endswith("cc33")
-    with pytest.raises(RunNotFound, match=r"not one run but 2 .*20260101-000001-bb22, 20260101-000000-aa11"):
+    with pytest.raises(
+        RunNotFoundError, match=r"not one run but 2 .*20260101-000001-bb22, 20260101-000000-aa11"
+    ):
         store.get("20260101")
     for wrong in ("", "%", "'; DROP TABLE runs; --", "_", "zz", "\u202e"):
-        with pytest.raises(RunNotFound, match="no run"):
+        with pytest.raises(RunNotFoundError, match="no run"):
             store.get(wrong)
 
 
@@ -255,7 +257,7 @@ def test_a_change_that_cannot_be_is_an_error_and_changes_nothing(
         store.change(made.id, colour="red")
     with pytest.raises(TypeError, match="JSON data"):
         store.change(made.id, state=State.SUCCESS, metrics={"x": object()})
-    with pytest.raises(RunNotFound):
+    with pytest.raises(RunNotFoundError):
         store.change("nowhere", state=State.SUCCESS)
     assert store.get(made.id) == made
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUPERVISOR = """
 import json, signal, sys
 from pathlib import Path
-from flownb.runs import Project, RecordStore, RunRecord, StepRecord
+from flownb.runs import Project, RecordStore, RunRecord, State, StepRecord
 from flownb.runs.journal import Journal
 from flownb.runs.liveness import Lock
 

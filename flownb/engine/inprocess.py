@@ -38,7 +38,7 @@ _WANTS_KERNEL = (
 def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     """Run the flow's steps with validated parameters and return its outputs by name.
 
-    Raises `ParameterError` and `NotTrusted` before anything runs, and whatever the flow's own code raises.
+    Raises `ParameterError` and `NotTrustedError` before anything runs, and whatever the flow's code raises.
     """
     from flownb.parameters import validate
     from flownb.storage import trust
@@ -132,7 +132,7 @@ def _give(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
         session.execute(source, place)
     except Exception as error:
         if type(error).__name__ == ParameterError.__name__:  # the cell has one of its own
-            raise ParameterError(str(error)) from None
+            raise ParameterError(str(error), flow=flow.name) from None
         raise
     finally:
         session.namespace.pop(EXACT, None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flownb.environments.fields import Labels, OnExit, OnStart  # noqa: TC001  # read by pydantic
-from flownb.errors import CallbackError, EnvironmentRefused, StorageError
+from flownb.errors import CallbackError, EnvironmentRefusedError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -56,11 +56,11 @@ class Environment(BaseModel, ABC):
     ] = ()
 
     def __init__(self, **options: Any) -> None:
-        """Make an environment of its options; wrong ones are `EnvironmentRefused` or `CallbackError`."""
+        """Make an environment of its options; wrong ones are `EnvironmentRefusedError` or `CallbackError`."""
         try:
             super().__init__(**options)
         except ValidationError as error:
-            raise EnvironmentRefused(_words(type(self), error)) from None
+            raise EnvironmentRefusedError(_words(type(self), error)) from None
 
     def __hash__(self) -> int:
         """Hash what equal environments have in common; callbacks may be what cannot be hashed."""
@@ -71,15 +71,15 @@ class Environment(BaseModel, ABC):
     def setup(self, storage: Storage) -> None:
         """Check that flows of `storage` can run here, and prepare for it; may be called again at any time.
 
-        Raises `EnvironmentRefused` before anything starts. `execute` and the others call it themselves. An
-        environment of one's own calls this one first, which refuses what is no storage, and one that cannot
-        be reached.
+        Raises `EnvironmentRefusedError` before anything starts. `execute` and the others call it themselves.
+        An environment of one's own calls this one first, which refuses what is no storage, and one that
+        cannot be reached.
         """
         check_storage(storage)
         try:
             storage.reach()
         except StorageError as error:
-            raise EnvironmentRefused(f"{storage.name} cannot be reached: {error}") from error
+            raise EnvironmentRefusedError(f"{storage.name} cannot be reached: {error}") from error
 
     @abstractmethod
     def execute(
@@ -104,9 +104,9 @@ class Environment(BaseModel, ABC):
 
         Raises:
             ParameterError: a parameter is unknown, missing or wrong; nothing was started or recorded.
-            EnvironmentRefused: the flow cannot run here; nothing was started or recorded.
-            FlowNotFound: the storage does not hold it.
-            NotTrusted: the storage came from elsewhere, and its user has not trusted it.
+            EnvironmentRefusedError: the flow cannot run here; nothing was started or recorded.
+            FlowNotFoundError: the storage does not hold it.
+            NotTrustedError: the storage came from elsewhere, and its user has not trusted it.
             CallbackError: a stored callback cannot be loaded; nothing was started or recorded.
             RecordError: the run cannot be recorded.
 
@@ -152,7 +152,7 @@ class Environment(BaseModel, ABC):
         from flownb.parameters import Validator
 
         if parallel is not None and parallel < 1:
-            raise EnvironmentRefused(f"`parallel` is at least 1, and was given as {parallel}")
+            raise EnvironmentRefusedError(f"`parallel` is at least 1, and was given as {parallel}")
         self.setup(storage)
         flow = runnable(storage, location)
         validator = Validator(flow)
@@ -172,8 +172,8 @@ class Environment(BaseModel, ABC):
     def serialize(self) -> dict[str, Any]:
         """Return what makes this environment again, as JSON.
 
-        Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefused` for a class that has
-        no `kind` of its own.
+        Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefusedError` for a class
+        that has no `kind` of its own.
         """
         from flownb.callbacks import serialize
         from flownb.environments.kinds import kinds
@@ -199,18 +199,18 @@ class Environment(BaseModel, ABC):
     def deserialize(data: Mapping[str, Any]) -> Environment:
         """Make an environment again from what `serialize` gave.
 
-        Raises `EnvironmentRefused` for an unknown type, or what a newer version wrote.
+        Raises `EnvironmentRefusedError` for an unknown type, or what a newer version wrote.
         """
         from flownb.environments.kinds import kind_of
 
         schema = data.get("schema", SCHEMA)
         if not isinstance(schema, int) or schema > SCHEMA:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"this environment was written by a newer flownb (schema {schema!s:.20}, this one reads up "
                 f"to {SCHEMA}); upgrade it: pip install --upgrade flownb"
             )
         if "type" not in data and "named" in data:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"of this environment only its name is known, {ascii(data['named'])[:60]}: what that means "
                 "is said by the flownb.toml of its flow's project"
             )
@@ -226,10 +226,10 @@ class Environment(BaseModel, ABC):
         return cls(**{**options, **callbacks})
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise EnvironmentRefused(f"an environment is frozen; `replace({name}=...)` makes another one")
+        raise EnvironmentRefusedError(f"an environment is frozen; `replace({name}=...)` makes another one")
 
     def __delattr__(self, name: str) -> None:
-        raise EnvironmentRefused(f"an environment is frozen: `{name}` stays what it is")
+        raise EnvironmentRefusedError(f"an environment is frozen: `{name}` stays what it is")
 
     def __dir__(self) -> list[str]:
         # what pydantic brings is not ours to promise
@@ -264,7 +264,7 @@ def check_storage(storage: object) -> None:
         return
     said = f"the flow {storage.name}" if isinstance(storage, Flow) else f"a {type(storage).__name__}"
     instead = "; `flow.run()` runs a flow that is in no storage" if isinstance(storage, Flow) else ""
-    raise EnvironmentRefused(
+    raise EnvironmentRefusedError(
         f"an environment runs what is in a storage, and was given {said}: "
         f'`execute(open_storage("x.ipynb"), "NAME", {{...}})` is how it is used{instead}'
     )

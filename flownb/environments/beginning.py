@@ -44,7 +44,7 @@ def begin(
 
 
 def runnable(storage: Storage, location: str) -> Flow:
-    """Return a stored flow that may run here. Raises `FlowNotFound`, `NotTrusted`."""
+    """Return a stored flow that may run here. Raises `FlowNotFoundError`, `NotTrustedError`."""
     from flownb.storage import trust
 
     flow = storage.get_flow(location)

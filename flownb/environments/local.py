@@ -17,7 +17,7 @@ from flownb.environments.fields import (  # noqa: TC001  # read by pydantic
     Seconds,
     Variables,
 )
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.frozen import FrozenDict
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class LocalEnvironment(Environment):
         super().setup(storage)
         check(engine=self.engine, kernel=self.kernel)
         if self.cwd is not None and not self.cwd.is_dir():
-            raise EnvironmentRefused(f"`cwd` is {self.cwd}, which is no folder")
+            raise EnvironmentRefusedError(f"`cwd` is {self.cwd}, which is no folder")
 
     def execute(
         self,

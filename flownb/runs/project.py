@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import FlownbError, RecordError, RunNotFound
+from flownb.errors import FlownbError, RecordError, RunNotFoundError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -44,9 +44,11 @@ class Project:
 
     @classmethod
     def at(cls, folder: PathLike[str] | str | Project) -> Project:
-        """Return what `of` does. Raises `RunNotFound` for a folder that is not there: it has no runs."""
+        """Return what `of` does. Raises `RunNotFoundError` for a folder that is not there: it has no runs."""
         if not isinstance(folder, Project) and not Path(folder).expanduser().exists():
-            raise RunNotFound(f"there is no folder {ascii(str(folder))[:200]}, so no run is recorded in it")
+            raise RunNotFoundError(
+                f"there is no folder {ascii(str(folder))[:200]}, so no run is recorded in it"
+            )
         return cls.of(folder)
 
     @property

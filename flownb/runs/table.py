@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from flownb.errors import MissingExtra
+from flownb.errors import MissingExtraError
 from flownb.runs import show
 from flownb.runs.project import Project
 from flownb.runs.run import Run
@@ -51,13 +51,13 @@ class Runs(list[Run]):
         """Return a pandas DataFrame with one row a run, in this order.
 
         Columns: `id`, `flow`, `state`, `started`, `seconds`; each parameter under its name (`parameters.NAME`
-        where that is taken); outputs that are a single plain value as `outputs.NAME`. Raises `MissingExtra`
-        without pandas.
+        where that is taken); outputs that are a single plain value as `outputs.NAME`. Raises
+        `MissingExtraError` without pandas.
         """
         try:
             import pandas as pd
         except ImportError:
-            raise MissingExtra(
+            raise MissingExtraError(
                 "to_frame() makes a pandas DataFrame; install it with: pip install pandas"
             ) from None
         return pd.DataFrame([_row(run) for run in self], columns=None if self else list(_COLUMNS))

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowNotFound, StorageError
+from flownb.errors import FlowNotFoundError, StorageError
 from flownb.storage.base import Storage
 from flownb.storage.directory_options import scheme_of, shown_url
 from flownb.storage.reference import Reference, location, parse_reference
@@ -223,7 +223,7 @@ def open_flow(reference: str | Reference, outputs: Sequence[str] = ()) -> tuple[
     """Return the storage and the flow that a reference names.
 
     Without a name, the store's only flow is taken; a notebook without flows is taken whole, with the
-    `outputs` that are declared for it. Raises `StorageError`, `FlowNotFound`.
+    `outputs` that are declared for it. Raises `StorageError`, `FlowNotFoundError`.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
@@ -238,7 +238,7 @@ def open_flow(reference: str | Reference, outputs: Sequence[str] = ()) -> tuple[
             return storage, storage.get_flow(whole.name)
         if len(flows) != 1:
             which = f"; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}" if flows else ""
-            raise FlowNotFound(f"{storage.name} {storage.held}{which}")
+            raise FlowNotFoundError(f"{storage.name} {storage.held}{which}")
         name = flows[0]
     return storage, storage.get_flow(location(name, reference.version))
 
