@@ -74,14 +74,17 @@ def test_errors_say_which_flow_parameter_and_location_they_are_about(project: Pa
     assert about(lambda: flow.run(n="x")) == ("sales", "n", None)
     assert about(lambda: environment.execute(storage, location, {"m": 1})) == ("sales", "m", None)
     assert about(lambda: Flow.from_cell("sales", "missing")) == ("sales", None, None)
+    assert about(lambda: environment.execute(storage, Flow.from_cell("sales", "1"))) == ("sales", None, None)
     assert about(lambda: flownb.Run.load("r1", project)) == (None, None, None)
 
 
 @pytest.mark.kernel
 def test_a_run_that_failed_comes_with_its_error(project: Path) -> None:
     storage = flownb.DirectoryStorage(project / "store")
-    storage.add_flow(Flow.from_cell("sales", CELL))
-    run = flownb.LocalEnvironment().execute(storage, "sales", {"n": 3})
+    flow = Flow.from_cell("sales", CELL)
+    storage.add_flow(flow)
+    run = flownb.LocalEnvironment().execute(storage, flow, {"n": 3})
+    assert run.location == storage.flows["sales"]
     with pytest.raises(errors.RunFailedError) as caught:
         run.raise_for_state()
     error = pickle.loads(pickle.dumps(caught.value))

@@ -85,7 +85,7 @@ class Environment(BaseModel, ABC):
     def execute(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         parameters: Mapping[str, Any] | None = None,
         *,
         on_change: Callable[[Run], object] | None = None,
@@ -96,7 +96,7 @@ class Environment(BaseModel, ABC):
 
         Args:
             storage: where the flow is.
-            location: `NAME` or `NAME@VERSION` in it.
+            flow: `NAME` or `NAME@VERSION` in it, or a Flow that it holds with this very content.
             parameters: values by name. A `flownb.parameters.Text` was typed by somebody, and is read as what
                 the parameter is declared to be; any other text is a value.
             on_change: called with the Run at most ten times a second while it changes, and at its end, in
@@ -115,7 +115,7 @@ class Environment(BaseModel, ABC):
     def submit(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         parameters: Mapping[str, Any] | None = None,
         *,
         on_change: Callable[[Run], object] | None = None,
@@ -127,12 +127,12 @@ class Environment(BaseModel, ABC):
         """
         from flownb.environments.together import beside
 
-        return beside(lambda tell: self.execute(storage, location, parameters, on_change=tell), on_change)
+        return beside(lambda tell: self.execute(storage, flow, parameters, on_change=tell), on_change)
 
     def map(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         grid: Grid,
         *,
         parallel: int | None = None,
@@ -154,10 +154,10 @@ class Environment(BaseModel, ABC):
         if parallel is not None and parallel < 1:
             raise EnvironmentRefusedError(f"`parallel` is at least 1, and was given as {parallel}")
         self.setup(storage)
-        flow = runnable(storage, location)
-        validator = Validator(flow)
+        found = runnable(storage, flow)
+        validator = Validator(found)
         points = [validator.validate(point) for point in points_of(grid)]
-        works = [self._each(storage, flow, values) for values in points]
+        works = [self._each(storage, found, values) for values in points]
         return Several(works, parallel or os.cpu_count() or 1, on_change).run()
 
     def _each(self, storage: Storage, flow: Flow, values: dict[str, Any]) -> Work:

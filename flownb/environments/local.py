@@ -112,7 +112,7 @@ class LocalEnvironment(Environment):
     def execute(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         parameters: Mapping[str, Any] | None = None,
         *,
         on_change: Callable[[Run], object] | None = None,
@@ -122,7 +122,7 @@ class LocalEnvironment(Environment):
         from flownb.parameters import validate
 
         self.setup(storage)
-        flow = runnable(storage, location)
+        flow = runnable(storage, flow)
         values = validate(flow, parameters or {})
         if self.engine == "flownb" and "nbclient" not in sys.modules:
             # what the plan imports takes longer than the start of a process to fork from: both at once
