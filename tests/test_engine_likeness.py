@@ -39,6 +39,7 @@ FLOWS: dict[str, tuple[str, dict[str, Any]]] = {
     "co2": ("co2.ipynb#co2", {"since": "1990-01-01"}),
     "alarm": ("callbacks.ipynb#alarm", {"limit": 400.0}),
     "alarm that fails": ("callbacks.ipynb#alarm", {"limit": 350.0}),
+    "sample": ("capture.ipynb#sample", {"weeks": 3}),
 }
 
 

@@ -98,7 +98,7 @@ def test_a_version_in_a_repository_is_run_on_another_machine(
         storage.push()
         runner = storage.get_env_runner("sales").with_parameters(n=4, since="1990-02-03")
         assert runner.variables["FLOWNB_LOCATION"] == location
-        assert runner.command == ("flownb", "run", "--trust")
+        assert runner.command == ("flownb", "run", "--trust", "--environment", "local")
         storage.add_flow(sales(6), replace=True)
         storage.push()
         assert "20 1990 0" in run_elsewhere(runner, machine)

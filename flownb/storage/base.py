@@ -344,13 +344,9 @@ class Storage(ABC):
 
         Raises `StorageError` for a class that has no `kind` of its own: its parent would be made again.
         """
-        cls = type(self)
-        others = [vars(base).get("kind") for base in cls.__mro__[1:]]
-        if not isinstance(kind := vars(cls).get("kind"), str) or kind in others:
-            raise StorageError(
-                f"{cls.__name__} has no kind of its own, so it would be read back as another one: give it "
-                f'`kind = "..."`, and register it in the entry point group flownb.storage'
-            )
+        from flownb.storage.opening import kinds
+
+        kind = kinds().word_of(type(self))
         told = {"kind": kind, "schema": SCHEMA, **self._options()}
         left_out = sorted({*self._secrets(), *self.missing})
         return {**told, "left_out": left_out} if left_out else told
@@ -365,11 +361,7 @@ class Storage(ABC):
         from flownb.storage.opening import kinds
 
         kind, _ = _serialized(data)
-        if kind not in kinds():
-            raise StorageError(
-                f"there is no storage of the kind {kind!a}; there are {', '.join(sorted(kinds()))}"
-            )
-        return kinds()[kind].from_serialized(data, secrets)
+        return kinds().named(kind).from_serialized(data, secrets)
 
     @classmethod
     def from_serialized(cls, data: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> Self:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flownb.errors import FlowNotFoundError, StorageError
+from flownb.kinds import Kinds
 from flownb.storage.base import Storage
 from flownb.storage.directory_options import scheme_of, shown_url
 from flownb.storage.reference import Reference, location, parse_reference
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from collections.abc import Sequence
 
     from flownb.flow import Flow
 
@@ -37,55 +36,13 @@ _SCP = re.compile(r"[\w.~+-]+@[\w.-]+:(?!//).+")
 _PROBE_TIMEOUT = 30.0
 
 
-def kinds() -> Mapping[str, type[Storage]]:
+def kinds() -> Kinds[Storage]:
     """Return the kinds of storage by the word that `serialize()` gives them; loaded as they are asked for.
 
     Other distributions add kinds through the entry point group `flownb.storage`. Where such a class has
     `from_url(url)`, `open_storage("KIND://...")` calls it.
     """
-    return _Kinds()
-
-
-class _Kinds(Mapping[str, type[Storage]]):
-    """Our own kinds, which none replaces, then those of other distributions; one broken hides no other."""
-
-    def __getitem__(self, kind: str) -> type[Storage]:
-        if kind in _OWN:
-            module, _, name = _OWN[kind].partition(":")
-            cls: type[Storage] = getattr(import_module(module), name)
-            return cls
-        for entry in _others():
-            if entry.name == kind:
-                return _loaded(entry)
-        raise KeyError(kind)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*_OWN, *(entry.name for entry in _others())]))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def __contains__(self, kind: object) -> bool:
-        return kind in _OWN or any(entry.name == kind for entry in _others())
-
-
-def _others() -> list[EntryPoint]:
-    from importlib.metadata import entry_points
-
-    return list(entry_points(group=GROUP))
-
-
-def _loaded(entry: EntryPoint) -> type[Storage]:
-    whose = f" of {entry.dist.name}" if entry.dist else ""
-    try:
-        cls = entry.load()
-    except Exception as error:
-        raise StorageError(
-            f"the kind of storage {entry.name!a}{whose} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
-    if not (isinstance(cls, type) and issubclass(cls, Storage) and getattr(cls, "kind", None) == entry.name):
-        raise StorageError(f"{entry.value}{whose} is no Storage of the kind {entry.name!a}")
-    return cls
+    return Kinds(Storage, _OWN, GROUP, StorageError)  # type: ignore[type-abstract]  # it makes none
 
 
 def open_storage(url: str | PathLike[str]) -> Storage:

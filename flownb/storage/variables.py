@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from flownb.parameters import Text
     from flownb.storage.base import Storage
 
-COMMAND = ("flownb", "run", "--trust")
-"""What another machine runs, whichever flow the variables tell of."""
+COMMAND = ("flownb", "run", "--trust", "--environment", "local")
+"""What another machine runs, whichever flow the variables tell of: there, and not where the flow would go."""
 
 STORAGE, LOCATION, PARAMETER = "FLOWNB_STORAGE", "FLOWNB_LOCATION", "FLOWNB_PARAM_"
 _FILE = "_FILE"

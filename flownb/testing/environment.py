@@ -111,7 +111,7 @@ class EnvironmentConformance:
         assert one == two
         assert hash(one) == hash(two)
         assert one != self.make()
-        with pytest.raises(ValueError, match="frozen"):
+        with pytest.raises(EnvironmentRefusedError, match="frozen"):
             one.labels = ()
 
     def test_an_environment_goes_to_json_and_comes_back(self) -> None:

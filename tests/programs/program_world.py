@@ -74,7 +74,7 @@ class World:
             TooLongError: in `program_runs.limited`, the statement takes too long.
         """
         self._paths = None
-        limit_again(0.25)
+        limit_again(1.0)  # much more than any takes, also where others are busy
         try:
             exec(compiled(text), self.namespace)
         finally:
