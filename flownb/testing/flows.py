@@ -161,6 +161,8 @@ class UnreachableStorage(DirectoryStorage):
 class ElsewhereStorage(DirectoryStorage):
     """A folder that came from elsewhere."""
 
+    kind = "elsewhere"
+
     @property
     def origin(self) -> str | None:
         """The URL that it came from."""
