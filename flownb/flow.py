@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,6 +161,7 @@ class Flow:
     """
 
     name: str
+    _: KW_ONLY
     parameters: tuple[Parameter, ...] = ()
     steps: tuple[Step, ...] = ()
     closure: tuple[Carried, ...] = ()  #: what is replayed and frozen, in the order in which it is executed

@@ -639,7 +639,7 @@ def test_what_stands_behind_the_first_equals_sign_is_the_value(value: str) -> No
     from flownb.cli.running import given_values
     from flownb.flow import Flow, Parameter
 
-    flow = Flow("f", (Parameter("name", "str"),))
+    flow = Flow("f", parameters=(Parameter("name", "str"),))
     assert given_values(flow, [f"name={value}"]) == {"name": value}
 
 

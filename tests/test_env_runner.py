@@ -228,7 +228,9 @@ def test_parameters_are_told_by_variables(
 
 
 def test_a_parameter_whose_name_ends_with_file_is_one_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow = Flow("a", (Parameter("data", "str"), Parameter("data_FILE", "str")), (Step("a", "1"),))
+    flow = Flow(
+        "a", parameters=(Parameter("data", "str"), Parameter("data_FILE", "str")), steps=(Step("a", "1"),)
+    )
     monkeypatch.setenv("FLOWNB_PARAM_data_FILE", "/etc/hostname")
     assert parameters_told(flow) == {"data_FILE": "/etc/hostname"}
 

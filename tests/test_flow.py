@@ -118,7 +118,12 @@ def test_an_error_shows_its_message_where_ipython_would_show_a_traceback() -> No
 def test_a_flow_shows_itself_in_a_line_whatever_it_carries() -> None:
     table = Carried("table", "frozen", "x" * 4_000_000, identity="y" * 4_000_000, size=4_000_000)
     steps = tuple(Step(f"step-{n}" + "long" * 20, "z" * 100_000) for n in range(50))
-    flow = Flow("sales", (Parameter("region"),), (Step("load", "", outputs=("total",)), *steps), (table,))
+    flow = Flow(
+        "sales",
+        parameters=(Parameter("region"),),
+        steps=(Step("load", "", outputs=("total",)), *steps),
+        closure=(table,),
+    )
     assert repr(flow).startswith(
         f"<Flow sales, version {flow.version}: parameters region; steps load, step-0"
     )

@@ -607,7 +607,9 @@ def test_plain_papermill_runs_a_flow_in_the_folder_of_its_notebook(tmp_path: Pat
     since = Parameter("since", "date", "date(2026, 1, 1)")
     step = Step("a", "print(open('data.txt').read(), since.year, since.month)", reads=("since",))
     imports = Carried("date", "import", "from datetime import date")
-    NotebookStorage(folder / "a.ipynb").add_flow(Flow("a", (since,), (step,), (imports,)))
+    NotebookStorage(folder / "a.ipynb").add_flow(
+        Flow("a", parameters=(since,), steps=(step,), closure=(imports,))
+    )
     command = [
         sys.executable,
         "-m",

@@ -53,7 +53,7 @@ class NotebookStorage(Storage):
 
     kind = "notebook"
 
-    def __init__(self, path: str | os.PathLike[str], outputs: Sequence[str] = ()) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, outputs: Sequence[str] = ()) -> None:
         self._given = os.fspath(path)
         if not self._given or "\0" in self._given:
             raise StorageError(f"{self._given!a} names no notebook")

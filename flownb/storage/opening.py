@@ -209,4 +209,4 @@ def _declaring(storage: Storage, outputs: Sequence[str]) -> Storage:
             f"outputs are declared for a notebook that is taken whole, and {storage.name} is none; "
             "a flow declares its own in its cell: %%flow NAME --out a,b"
         )
-    return NotebookStorage(storage.name, outputs)
+    return NotebookStorage(storage.name, outputs=outputs)

@@ -230,6 +230,8 @@ class GitStorage(ReadStorage):
                 f"{flow.location} was not pushed to {address.url} yet, and another machine gets it from "
                 "there; push it (flownb push, or build())"
             )
-        there_too = GitStorage(f"git+{address.url}", self.branch, self.folder, verify=self.verify)
+        there_too = GitStorage(
+            f"git+{address.url}", branch=self.branch, folder=self.folder, verify=self.verify
+        )
         there_too.address = there_too._credentials = address
         return there_too
