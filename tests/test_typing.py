@@ -19,7 +19,8 @@ _MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 #: what a cell of a notebook may have: the value of the cell before, which in the guide is a run
 _BEFORE = "from flownb import Run; _ = Run.load()"
 #: what is good in a cell and not in a module: a value that stands alone to be shown; an import made again
-_CELLS = {
+_OPTIONS = {
+    "typeCheckingMode": "strict",
     "reportUnnecessaryTypeIgnoreComment": True,
     "reportUnusedExpression": False,
     "reportDuplicateImport": False,
