@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from callback_runs import failed, make_run, record_output, store_output
 
-from flownb.callbacks import call, collect_logs, collect_metrics, collect_outputs
+from flownb.callbacks import collect_logs, collect_metrics, collect_outputs
+from flownb.callbacks.base import call
 from flownb.callbacks.places import file_name, file_names, place
 from flownb.errors import CallbackError
 from flownb.runs import OutputRecord, State, StepRecord

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from callback_runs import failed, make_run, store_output
 
-from flownb.callbacks import call, deserialize, name_of, notify, notify_zombie, run_all, serialize
+from flownb.callbacks import notify, notify_zombie
 from flownb.callbacks.addresses import filled, scrub, secret_in, shown, web_address
+from flownb.callbacks.base import call, name_of, run_all
+from flownb.callbacks.stored import deserialize, serialize
 from flownb.errors import CallbackError, MissingExtraError
 from flownb.parameters.secret import Secret
 from flownb.runs import State

@@ -15,7 +15,7 @@ import pytest
 from environment_flows import SECRET, flow, memory
 from polling import poll
 
-from flownb.callbacks import deserialize
+from flownb.callbacks.stored import deserialize
 from flownb.environments import LocalEnvironment
 from flownb.environments.asking import asked_by
 from flownb.errors import CallbackError, EnvironmentRefusedError, FlowNotFoundError, ParameterError

@@ -175,7 +175,7 @@ class Environment(BaseModel, ABC):
         Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefusedError` for a class
         that has no `kind` of its own.
         """
-        from flownb.callbacks import serialize
+        from flownb.callbacks.stored import serialize
         from flownb.environments.kinds import kinds
 
         word = kinds().word_of(type(self))
@@ -220,7 +220,7 @@ class Environment(BaseModel, ABC):
     @classmethod
     def from_serialized(cls, options: Mapping[str, Any]) -> Self:
         """Make one of this kind from the options that `serialize` wrote; called by `deserialize`."""
-        from flownb.callbacks import deserialize
+        from flownb.callbacks.stored import deserialize
 
         callbacks = {name: deserialize(options[name]) for name in ("on_start", "on_exit") if name in options}
         return cls(**{**options, **callbacks})
@@ -236,7 +236,7 @@ class Environment(BaseModel, ABC):
         return sorted(name for name in super().__dir__() if name.startswith("__") or name not in _PYDANTICS)
 
     def __repr__(self) -> str:
-        from flownb.callbacks import name_of
+        from flownb.callbacks.base import name_of
 
         told = []
         for name, field in type(self).model_fields.items():
@@ -271,7 +271,8 @@ def check_storage(storage: object) -> None:
 
 
 def _told(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:
-    from flownb.callbacks import name_of, serialize
+    from flownb.callbacks.base import name_of
+    from flownb.callbacks.stored import serialize
 
     told = []
     for callback in callbacks:

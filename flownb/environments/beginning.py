@@ -78,7 +78,7 @@ def prepare(
     **settings: Any,
 ) -> Supervisor:
     """Check all that can be checked before a run with validated values; nothing is recorded yet."""
-    from flownb.callbacks import resolve
+    from flownb.callbacks.references import resolve
     from flownb.engine import check
     from flownb.environments.differing import differences, is_strict
     from flownb.environments.plan import Plan

@@ -63,7 +63,7 @@ def _is_path(annotation: object) -> bool:
 
 
 def _environment(table: Any, project: Project, name: str, overrides: dict[str, Any]) -> Environment:
-    from flownb.callbacks import from_settings
+    from flownb.callbacks.settings import from_settings
 
     where = f"{project.root / SETTINGS}, [environments.{name}]"
     if not isinstance(table, dict):

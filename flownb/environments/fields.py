@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from flownb.callbacks import normalise
+from flownb.callbacks.base import normalise
 from flownb.frozen import FrozenDict, plain
 from flownb.parameters import Secret
 

@@ -60,7 +60,7 @@ class Option:
             case "texts":
                 return list(typed)
             case "callbacks":
-                from flownb.callbacks import from_settings
+                from flownb.callbacks.settings import from_settings
 
                 return from_settings([_json(text) if text[:1] == "{" else text for text in typed], self.flag)
             case "path":

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flownb.callbacks import CallbackFailure, name_of, run_all
+from flownb.callbacks.base import CallbackFailure, name_of, run_all
 from flownb.engine import Ending, Limits, Stop, execute
 from flownb.environments.meter import together
 from flownb.environments.plan import settles
