@@ -140,10 +140,12 @@ def test_runs_in_eight_threads_at_once_do_not_meet_and_leave_the_main_module_alo
         "[n, again.next.n, good, __name__ == '__main__', sys.modules['__main__']]",
     )
     main, before = sys.modules["__main__"], set(sys.modules)
+    names = dict(vars(main))
     meet = threading.Barrier(8, timeout=60)
     with ThreadPoolExecutor(8) as pool:
         done = [pool.submit(flow.run, n=n, meet=meet) for n in range(8)]
         assert [one.result() for one in done] == [{"result": [n, n, True, True, main]} for n in range(8)]
+    assert vars(main) == names
     assert {name for name in set(sys.modules) - before if name.startswith("flow_")} == set()
 
 

@@ -13,6 +13,7 @@ import inspect
 import re
 import sys
 import threading
+from contextvars import ContextVar
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -171,11 +172,46 @@ def _own_module(flow: Flow) -> Iterator[dict[str, Any]]:
         module = ModuleType(f"{name}_{tried}")
     module.__dict__["__builtins__"] = __builtins__
     cloudpickle.register_pickle_by_value(module)  # other processes have no such module
+    running = _RUNNING.set(module.__dict__)
+    main = sys.modules["__main__"].__dict__
+    _Lacking.count(main, 1)
     try:
         yield module.__dict__
     finally:
+        _Lacking.count(main, -1)
+        _RUNNING.reset(running)
         cloudpickle.unregister_pickle_by_value(module)
         del sys.modules[module.__name__]
+
+
+_RUNNING: ContextVar[dict[str, Any] | None] = ContextVar("flownb_running", default=None)
+_COUNTING = threading.Lock()
+
+
+class _Lacking:
+    """The `__getattr__` of `__main__` while flows run: what it lacks, the flow of the very thread may have.
+
+    For files that were pickled in the notebook: they name its classes as those of `__main__`.
+    """
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def __call__(self, name: str) -> Any:
+        namespace = _RUNNING.get()
+        if namespace is None or name.startswith("__") or name not in namespace:
+            raise AttributeError(f"module '__main__' has no attribute {name!r}")
+        return namespace[name]
+
+    @classmethod
+    def count(cls, names: dict[str, Any], change: int) -> None:
+        """Count a run that begins or ends, in the names of `__main__`; with the last one they are as before."""
+        with _COUNTING:
+            lacking = names.get("__getattr__") or names.setdefault("__getattr__", cls())
+            if isinstance(lacking, cls):
+                lacking.runs += change
+                if lacking.runs <= 0:
+                    del names["__getattr__"]
 
 
 class _NameOfMain(ast.NodeTransformer):
