@@ -205,7 +205,7 @@ class _Lacking:
 
     @classmethod
     def count(cls, names: dict[str, Any], change: int) -> None:
-        """Count a run that begins or ends, in the names of `__main__`; with the last one they are as before."""
+        """Count a run that begins or ends, in the names of `__main__`; the last one leaves them as before."""
         with _COUNTING:
             lacking = names.get("__getattr__") or names.setdefault("__getattr__", cls())
             if isinstance(lacking, cls):
