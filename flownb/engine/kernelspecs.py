@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError, KernelNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,24 +27,12 @@ _WHERE = (
 )
 
 
-class KernelNotFound(EnvironmentRefused):
-    """There is no kernel of a name."""
-
-    def __init__(self, name: str) -> None:
-        there = ", ".join(kernel_names()) or "none"
-        super().__init__(
-            f"there is no kernel named {name!r} here (there are: {there}); choose one of them with "
-            "`kernel=`, or install it: python -m ipykernel install --user --name NAME"
-        )
-        self.kernel = name
-
-
 @contextmanager
 def missing_kernel_told_to_papermill() -> Iterator[None]:
     """Raise for a kernel that is missing what papermill's standard engine does: jupyter_client's error."""
     try:
         yield
-    except KernelNotFound as error:
+    except KernelNotFoundError as error:
         from jupyter_client.kernelspec import NoSuchKernel
 
         raise NoSuchKernel(error.kernel) from error
@@ -63,7 +51,7 @@ def kernel_spec(name: str) -> Any:
     It is looked for again where a folder of kernelspecs, or the file itself, has changed: else each run
     would spend a millisecond on it.
 
-    Raises `KernelNotFound`, naming the kernels there are, where there is none of that name.
+    Raises `KernelNotFoundError`, naming the kernels there are, where there is none of that name.
     """
     found, where = _found(), tuple(os.environ.get(variable) for variable in _WHERE)
     known = found.get((name, where))
@@ -86,7 +74,12 @@ def _looked_up(manager: Any, name: str) -> Any:
         # as jupyter_client's KernelManager has it, to which "python" is this Python's own kernel
         return manager.get_kernel_spec(NATIVE_KERNEL_NAME if name == "python" else name)
     except NoSuchKernel:
-        raise KernelNotFound(name) from None
+        there = ", ".join(kernel_names()) or "none"
+        raise KernelNotFoundError(
+            f"there is no kernel named {name!r} here (there are: {there}); choose one of them with "
+            "`kernel=`, or install it: python -m ipykernel install --user --name NAME",
+            kernel=name,
+        ) from None
 
 
 def _changed(paths: tuple[str, ...]) -> tuple[int, ...]:
@@ -107,20 +100,20 @@ def _found() -> dict[tuple[str, tuple[str | None, ...]], tuple[Any, tuple[int, .
 
 
 def check_kernel(name: str) -> None:
-    """Raise `EnvironmentRefused` where there is no such kernel, or no program for it."""
+    """Raise `EnvironmentRefusedError` where there is no such kernel, or no program for it."""
     spec = kernel_spec(name)
     program = spec.argv[0] if spec.argv else ""
     if not program.startswith("python") and shutil.which(Path(program).expanduser()) is None:
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"the kernel {name!r} cannot be started: its program {program!r} is not there; "
             f"mend or remove {Path(spec.resource_dir) / 'kernel.json'}"
         )
 
 
 def check_folder(cwd: Path) -> None:
-    """Raise `EnvironmentRefused` where there is no such folder to run in."""
+    """Raise `EnvironmentRefusedError` where there is no such folder to run in."""
     if not cwd.is_dir():
-        raise EnvironmentRefused(f"the flow cannot run in {cwd}: there is no such folder; set `cwd`")
+        raise EnvironmentRefusedError(f"the flow cannot run in {cwd}: there is no such folder; set `cwd`")
 
 
 def child_environment(env: Mapping[str, str]) -> dict[str, str]:

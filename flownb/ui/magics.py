@@ -7,7 +7,7 @@ import shlex
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flownb.errors import CaptureError, FlownbError, FlowNotFound, RunFailed
+from flownb.errors import CaptureError, FlownbError, FlowNotFoundError, RunFailedError
 from flownb.runs.markup import visible
 from flownb.storage.reference import location, split_location
 from flownb.ui.extension import USAGE
@@ -38,7 +38,7 @@ _ELSEWHERE = {
 }  #: commands of a terminal that are none of `%flow`: how they are written there
 
 
-class _Stopped(RunFailed):
+class _Stopped(RunFailedError):
     """The run was stopped, and the cell with it."""
 
 
@@ -159,9 +159,10 @@ class FlowMagics:
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
             try:
                 run.raise_for_state()
-            except RunFailed as error:
-                raise RunFailed(
-                    f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed"
+            except RunFailedError as error:
+                raise RunFailedError(
+                    f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed",
+                    run=run,
                 ) from None
         return run
 
@@ -293,12 +294,12 @@ class FlowMagics:
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
         if not words:
-            return Runs.load(self.project)
+            return Runs.load(project=self.project)
         store, mark, name = words[0].rpartition("#")
         here = LiveStorage(self.live)
         places = [open_storage(store).place] if mark else self._places if name in here.flows else None
         sources = None if places is None else list(map(self.project.source, places))
-        return Runs.load(self.project, flow=name, sources=sources)
+        return Runs.load(name, project=self.project, sources=sources)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -320,7 +321,7 @@ class FlowMagics:
         """Forget a flow, or a step of one, that was captured in this kernel."""
         name, _, step = _one(words, "%flow forget NAME[.STEP]").partition(".")
         if not self.live.forget(name, step or None):
-            raise FlowNotFound(
+            raise FlowNotFoundError(
                 f"no {words[0]} was captured here; there are {', '.join(self.live.names) or 'none'}"
             )
         told = f"Forgot {words[0]}, as this kernel captured it."
@@ -356,10 +357,10 @@ class FlowMagics:
             return self.live.keeping.kept(flow) or (here, flow)
         try:
             return storage, storage.get_flow(text)
-        except FlowNotFound as error:
+        except FlowNotFoundError as error:
             try:
                 return here, here.get_flow(text)
-            except FlowNotFound:
+            except FlowNotFoundError:
                 raise error from None
 
     def _kept(self, text: str) -> tuple[Storage, str]:
@@ -421,7 +422,7 @@ class FlowMagics:
     def _run(self, text: str) -> Run:
         from flownb.runs import Run
 
-        return Run.load(self.project, text)
+        return Run.load(text, self.project)
 
     @property
     def _places(self) -> list[str]:
