@@ -460,6 +460,7 @@ def recorded(
         flow,
         project.run_folder(run_id),
         state,
+        source="demo.ipynb",
         version="0df9aee16c11",
         parameters={"factor": "2.0"},
         started=start,

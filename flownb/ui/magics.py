@@ -38,8 +38,8 @@ _ELSEWHERE = {
 }  #: commands of a terminal that are none of `%flow`: how they are written there
 
 
-class _Stopped(RunFailedError):
-    """The run was stopped, and the cell with it."""
+class _Stopped(Exception):  # no error: how a run that was stopped ends its cell
+    pass
 
 
 class FlowMagics:
