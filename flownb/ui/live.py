@@ -266,7 +266,13 @@ class LiveNotebook:
                 for cell, count in assembled.cells.items()
             ]
             shown = capture_summary(
-                flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
+                flow,
+                header.step,
+                replayed=replayed,
+                notes=notes,
+                stale=self._stale(flow.name, self._before(key)),
+                ran=pending.ran,
+                kept=kept,
             )
             record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow), step.at)
             self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
@@ -374,21 +380,28 @@ class LiveNotebook:
 
     def notes(self, name: str) -> list[str]:
         """Say what makes a flow that was captured here stale, a line each."""
-        steps = {key: step for key, step in self.steps.items() if key[0] == name}
-        ordered = [steps[key] for key in self._ordered(steps)]
-        again = "run that cell again to capture it as it is now"
         told = [
             f"step {step} did not run in this kernel: it is as saved" for step in self.steps_to_come(name)
         ]
-        since = executed_since([step.captured for step in ordered], self.history, self._below(ordered))
-        told += [f"{text}, after {cell_name(name, step)} was captured: {again}" for step, text in since]
-        return [*told, *self._edited(name, ordered)]
+        steps = {key: step for key, step in self.steps.items() if key[0] == name}
+        return [*told, *self._stale(name, [steps[key] for key in self._ordered(steps)])]
 
-    def _below(self, steps: Sequence[Step]) -> Callable[[Execution], bool]:
-        """Return what tells whether an executed cell is known to stand below all of some steps' cells."""
+    def _stale(self, name: str, steps: Sequence[Step]) -> list[str]:
+        again = "run that cell again to capture it as it is now"
+        since = executed_since([step.captured for step in steps], self.history, self._below(steps))
+        told = [f"{text}, after {cell_name(name, step)} was captured: {again}" for step, text in since]
+        return [*told, *self._edited(name, steps)]
+
+    def _before(self, key: Key) -> list[Step]:
+        """Return the steps of a flow that come before one: those behind it may well run next."""
+        ordered = self._ordered({other: step for other, step in self.steps.items() if other[0] == key[0]})
+        return [self.steps[other] for other in ordered[: ordered.index(key)]]
+
+    def _below(self, steps: Sequence[Step]) -> Callable[[Captured, Execution], bool]:
+        """Return what tells whether an executed cell is known to stand below a step's cell."""
         positions = self._positions()
-        last = max((positions.get(step.cell_id, -1) for step in steps), default=-1)
-        return lambda cell: -1 < last < positions.get(cell.id, -1)
+        cells = {step.captured.name: positions.get(step.cell_id, -1) for step in steps}
+        return lambda step, cell: -1 < cells[step.name] < positions.get(cell.id, -1)
 
     def _edited(self, name: str, steps: Sequence[Step]) -> list[str]:
         """Say which steps' cells are other ones in the notebook's file, where that was saved since."""
