@@ -57,8 +57,8 @@ def capture_summary(
     """Say what was captured of the step `step`: one line, the rest behind it; what is amber always shows.
 
     `replayed` are the cells that a run replays statements of, `notes` what the person should know, `stale`
-    what makes other steps of the flow stale; `ran` is whether the cell was also run here; `kept` says where its
-    flow went beside the notebook.
+    what makes other steps of the flow stale; `ran` is whether the cell was also run here; `kept` says where
+    its flow went beside the notebook.
     """
     title = flow.name if step == flow.name else f"{flow.name}.{step}"
     facts = [

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import Assembled, assemble, cell_name
 from flownb.capture.cell import Cell, begins_flow, is_flow_cell, misplaced, read_cell, read_header, split_cell
+from flownb.capture.failing import line_raised, line_told
 from flownb.capture.history import History
 from flownb.capture.live import begin, marks_of
 from flownb.capture.record import Record, cell_sha, to_record
@@ -74,9 +75,15 @@ class LiveNotebook:
         self.steps: dict[Key, Step] = {}  #: in order of first capture
         self._needs: dict[str, Requirements] = {}  #: what flows were seen to need when they were captured
         self.history = History(self.folder)
+        raised = getattr(shell.history_manager, "exceptions", {})  # not every IPython keeps them
         for number, source in enumerate(shell.history_manager.input_hist_raw[1 : shell.execution_count], 1):
+            error = raised.get(number)
             self.history.add(
-                source, label=f"In[{number}]", count=number, shown=number in shell.user_ns["Out"]
+                source,
+                label=f"In[{number}]",
+                count=number,
+                failed_at=line_told(error["traceback"], source) if error else None,
+                shown=number in shell.user_ns["Out"],
             )
         self._pending: _Pending | None = None
         self._started = time.monotonic()
@@ -201,16 +208,19 @@ class LiveNotebook:
         """Add a cell to the history."""
         info = pending.info
         header = pending.cell.header if pending.cell is not None else None
-        count = result.execution_count
+        count, failed = result.execution_count, result.error_in_exec
         if result.error_before_exec is not None and pending.ran:
-            return None
+            # IPython compiles statement by statement: those above the one that it refuses were executed
+            if not isinstance(result.error_before_exec, SyntaxError):
+                return None
+            failed = result.error_before_exec
         return self.history.add(
             info.raw_cell,
             label=f"In[{count}]" if count is not None else "a cell",
             cell_id=getattr(info, "cell_id", None),
             seconds=time.monotonic() - self._started,
             step=(header.flow, header.step) if header is not None else None,
-            failed_at=_failed_at(result, info.raw_cell, self.shell.user_ns),
+            failed_at=line_raised(failed, info.raw_cell, self.shell.user_ns) if failed is not None else None,
             imagined=not pending.ran,
             count=count,
             shown=result.result is not None,
@@ -451,20 +461,3 @@ def _with_cell_magic(lines: list[str]) -> list[str]:
 def _without_flow_line(line: str) -> str:
     """Blank a `%%flow` line that stands in the wrong place: the cell runs as without it."""
     return "\n" if begins_flow(line) else line
-
-
-def _failed_at(result: ExecutionResult, source: str, namespace: dict[str, Any]) -> int | None:
-    """Return the line of the cell at which an exception ended it; None where none did."""
-    error = result.error_in_exec
-    if error is None:
-        return None
-    trace = error.__traceback__
-    line = 1
-    while trace is not None:  # the cell's own frames are those that run in the notebook's namespace
-        frame = trace.tb_frame
-        if frame.f_locals is frame.f_globals and frame.f_globals is namespace:
-            line = trace.tb_lineno
-            if frame.f_code.co_filename.startswith("<timed"):
-                line += without_magics(source)[1]
-        trace = trace.tb_next
-    return line
