@@ -61,7 +61,7 @@ def plain() -> Iterator[Shell]:
 
 
 @pytest.mark.parametrize(("cell", "values"), [*CELLS.items(), *LIVE.items()])
-def test_live(cell: str, values: tuple[int, int], project: Path) -> None:
+def test_a_cell_counts_up_to_its_error(cell: str, values: tuple[int, int], project: Path) -> None:
     with ipython() as shell:
         shell.ok(ABOVE)
         assert not shell.run(cell).success
@@ -71,7 +71,7 @@ def test_live(cell: str, values: tuple[int, int], project: Path) -> None:
 
 
 @pytest.mark.parametrize(("cell", "values"), CELLS.items())
-def test_before_the_extension_was_loaded_and_in_the_saved_notebook(
+def test_so_does_one_from_before_the_extension_and_one_of_a_saved_notebook(
     cell: str, values: tuple[int, int], plain: Shell, project: Path
 ) -> None:
     plain.ok(ABOVE)

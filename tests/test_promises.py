@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from environment_flows import flow, memory
+from environment_flows import SECRET, flow, memory
 from faithful import save
 from IPython.core.interactiveshell import InteractiveShell
 from shell import Shell, ipython
@@ -23,7 +24,7 @@ from traitlets.config import Config
 from flownb import Environment, Flow, LocalEnvironment, NotebookStorage, Storage, errors
 from flownb.capture.cell import read_header
 from flownb.document import to_dict
-from flownb.environments.kinds import kinds
+from flownb.environments.kinds import kind_of, kinds
 from flownb.errors import EnvironmentRefused, FlownbError, ParameterError
 from flownb.flow import Parameter, Step
 from flownb.runs import Project, RecordStore, Run, RunRecord, Runs, State
@@ -32,7 +33,6 @@ from flownb.testing.flows import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SALES = flow("sales", Step("sum", "total = n * 2", ("total",)), parameters=(Parameter("n", "int", "1"),))
 
@@ -98,12 +98,10 @@ def test_an_environment_can_require_a_kind_of_storage(project: Path) -> None:
     assert environment.execute(memory(project, sample()), "sales").state == "Success"
 
 
-def test_each_environment_says_where_its_callbacks_are_called() -> None:
+def test_each_environment_says_in_which_process_its_callbacks_are_called() -> None:
     assert list(kinds())
-    for kind in (Environment, LocalEnvironment):
-        said = inspect.getdoc(kind) or ""
-        assert "on_start" in said
-        assert "process" in said.split("on_start", 1)[0].rsplit(".", 1)[-1] + said.split("on_start", 1)[1]
+    for kind in (Environment, *(kind_of(word) for word in kinds())):
+        assert {"on_start", "on_exit", "process"} <= set(re.findall(r"\w+", inspect.getdoc(kind) or ""))
 
 
 # -- what is executed is what is captured
@@ -343,6 +341,38 @@ def test_whether_a_run_lives_is_asked_of_no_clock(project: Path, year: int) -> N
         )
         assert [run.state for run in Runs.load(project)] == ["Running"]
     assert [run.state for run in Runs.load(project)] == ["Crashed"]
+
+
+@pytest.mark.kernel
+def test_a_failing_run_is_loud_in_the_notebook(notebook: Shell) -> None:
+    notebook.ok("%%flow f --define\nx = 1\nx / 0")
+    shown = notebook.run("%flow run f")
+    assert not shown.success
+    assert "line 3: ZeroDivisionError: division by zero" in " ".join(shown.text.split())
+    assert "Traceback" not in shown.text
+    assert notebook.ok("%flow last").result.state == "Failed"
+
+
+LOOKING = """
+from pathlib import Path
+seen = []
+for path in Path("/proc").glob("*/cmdline"):
+    try:
+        seen.append(path.read_bytes())
+    except OSError:
+        continue  # it has ended
+told = [len(seen) > 1, any(str(token).encode() in one for one in seen)]
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.parametrize("engine", ["flownb", "nbclient"])
+def test_a_secret_is_on_no_command_line_while_its_run_goes_on(project: Path, engine: str) -> None:
+    step = Step("look", LOOKING, ("told",))
+    made = flow("f", step, parameters=(Parameter("token", "Secret"),), closure=(SECRET,))
+    run = LocalEnvironment(engine=engine).execute(memory(project, made), "f", {"token": "Xq9-sEcReT"})
+    assert run.outputs["told"] == [True, False]
 
 
 # -- errors
