@@ -11,6 +11,7 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -183,7 +184,7 @@ class Flow:
         declared = tuple(dict.fromkeys(name for step in self.steps for name in step.outputs))
         return declared or (("result",) if any(step.result for step in self.steps) else ())
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the content: the same content gives the same digest in any process, at any time.
 

@@ -102,6 +102,11 @@ class SavedNotebook:
 
     def recorded(self, name: str) -> Record | None:
         """Return the record that is of all cells of a flow as they are now; of several the last one made."""
+        if name not in self._recorded:
+            self._recorded[name] = self._find_record(name)
+        return self._recorded[name]
+
+    def _find_record(self, name: str) -> Record | None:
         wanted = self._shas(name)
         made = [record for record in self._records(name) if dict(record.cells) == wanted]
         if made:
@@ -155,6 +160,10 @@ class SavedNotebook:
     @cached_property
     def _flows(self) -> dict[str, Flow]:
         return {self.document.name: self.document} if self.document is not None else {}
+
+    @cached_property
+    def _recorded(self) -> dict[str, Record | None]:
+        return {}
 
     # -- from source ---------------------------------------------------------------------------------------
 

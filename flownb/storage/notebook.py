@@ -144,9 +144,13 @@ class NotebookStorage(Storage):
 
     def _versions(self, name: str) -> Sequence[Version]:
         """Return the one version; a notebook without flows is one itself, under its file's name (`whole`)."""
+        notebook = self.notebook
+        if name in notebook.names:
+            version = _version(notebook, name)
+            return [Version(version, location(name, version or None), None)]
         if (whole := self.whole) is not None and whole.name == name:
             return [Version(whole.version, location(name, whole.version), None)]
-        return super()._versions(name)
+        return []
 
     def _write(self, flow: Flow, *, replace: bool) -> str:
         """Write the flow's cells, with their records, at the end of the notebook, atomically.
