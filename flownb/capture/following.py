@@ -246,6 +246,13 @@ class Follower(LibraryCalls):
 
     _on_asyncfunctiondef = _on_functiondef
 
+    def _on_typealias(self, node: Any) -> None:
+        """Bind `type X = ...` of Python 3.12, whose value is evaluated when somebody asks for it."""
+        key = (node, self.scope)
+        if key not in self.made:
+            self.made[key] = self._lambda_of(node.value, self.late)
+        self.bind(node.name.id, frozenset((self.made[key],)))
+
     def _decorated(self, node: Any, value: Value) -> Value:
         """Apply the decorators of a definition."""
         for decorator in reversed(node.decorator_list):

@@ -255,11 +255,12 @@ class _Naming:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, FlownbError):
-            raise type(error)(f"{self.what}: {error}") from error
+            raise type(error)(f"{self.what}: {error}").about(self.name) from error
         if isinstance(error, RecursionError):
             raise CaptureError(
                 f"{self.what}: a cell that {self.name} needs is nested too deeply to be read; "
-                "split its longest expression into several"
+                "split its longest expression into several",
+                flow=self.name,
             ) from error
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import OutputError, RecordError
+from flownb.errors import OutputError, OutputNotFoundError, RecordError
 from flownb.runs import show
 from flownb.runs.markup import block, muted
 from flownb.runs.signing import Key
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flownb.runs.record import OutputRecord, RunRecord, StepRecord
-
-
-class OutputNotFoundError(OutputError, KeyError):
-    """A run has no output of that name, or not yet."""
-
-    def __str__(self) -> str:  # a KeyError would show the message's repr
-        return str(self.args[0]) if self.args else ""
 
 
 class Outputs(Mapping[str, Any]):

@@ -7,7 +7,7 @@ import shlex
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flownb.errors import CaptureError, FlownbError, FlowNotFound, RunFailed
+from flownb.errors import CaptureError, FlownbError, FlowNotFoundError, RunFailedError
 from flownb.runs.markup import visible
 from flownb.storage.reference import location, split_location
 from flownb.ui.extension import USAGE
@@ -153,9 +153,10 @@ class FlowMagics:
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
             try:
                 run.raise_for_state()
-            except RunFailed as error:
-                raise RunFailed(
-                    f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed"
+            except RunFailedError as error:
+                raise RunFailedError(
+                    f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed",
+                    run=run,
                 ) from None
         return run
 
@@ -270,7 +271,7 @@ class FlowMagics:
 
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
-        return Runs.load(self.project, flow=words[0] if words else None)
+        return Runs.load(words[0] if words else None, project=self.project)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -292,7 +293,7 @@ class FlowMagics:
         """Forget a flow, or a step of one, that was captured in this kernel."""
         name, _, step = _one(words, "%flow forget NAME[.STEP]").partition(".")
         if not self.live.forget(name, step or None):
-            raise FlowNotFound(
+            raise FlowNotFoundError(
                 f"no {words[0]} was captured here; there are {', '.join(self.live.names) or 'none'}"
             )
 
@@ -324,10 +325,10 @@ class FlowMagics:
             return self.live.keeping.kept(flow) or (here, flow)
         try:
             return storage, storage.get_flow(text)
-        except FlowNotFound as error:
+        except FlowNotFoundError as error:
             try:
                 return here, here.get_flow(text)
-            except FlowNotFound:
+            except FlowNotFoundError:
                 raise error from None
 
     def _kept(self, text: str) -> tuple[Storage, str]:
@@ -389,7 +390,7 @@ class FlowMagics:
     def _run(self, text: str) -> Run:
         from flownb.runs import Run
 
-        return Run.load(self.project, text)
+        return Run.load(text, self.project)
 
     def _last_runs(self, flows: list[Flow]) -> dict[str, Any]:
         if not self.project.records.exists():
