@@ -25,7 +25,7 @@ from flownb import Environment, Flow, LocalEnvironment, NotebookStorage, Storage
 from flownb.capture.cell import read_header
 from flownb.document import to_dict
 from flownb.environments.kinds import kind_of, kinds
-from flownb.errors import EnvironmentRefused, FlownbError, ParameterError
+from flownb.errors import EnvironmentRefusedError, FlownbError, ParameterError
 from flownb.flow import Parameter, Step
 from flownb.runs import Project, RecordStore, Run, RunRecord, Runs, State
 from flownb.runs.liveness import Lock
@@ -65,8 +65,8 @@ def test_storages_and_environments_have_the_methods_that_the_notes_name() -> Non
     assert positional(Storage.build) == positional(Storage.serialize) == []
     assert positional(Environment.setup) == ["storage"]
     for name in ("execute", "submit"):
-        assert positional(getattr(Environment, name)) == ["storage", "location", "parameters"]
-    assert positional(Environment.map) == ["storage", "location", "grid"]
+        assert positional(getattr(Environment, name)) == ["storage", "flow", "parameters"]
+    assert positional(Environment.map) == ["storage", "flow", "grid"]
     assert Environment.__abstractmethods__ == {"setup", "execute"}
     assert {"labels", "on_start", "on_exit"} <= set(Environment.model_fields)
 
@@ -79,7 +79,7 @@ class NoNotebooks(LocalEnvironment):
     def setup(self, storage: Storage) -> None:
         super().setup(storage)
         if isinstance(storage, NotebookStorage):
-            raise EnvironmentRefused("flows of a notebook do not run here")
+            raise EnvironmentRefusedError("flows of a notebook do not run here")
 
 
 @pytest.mark.kernel
@@ -92,7 +92,7 @@ def test_an_environment_can_require_a_kind_of_storage(project: Path) -> None:
         lambda: environment.submit(storage, "sales"),
         lambda: environment.map(storage, "sales", [{}]),
     ):
-        with pytest.raises(EnvironmentRefused, match="do not run here"):
+        with pytest.raises(EnvironmentRefusedError, match="do not run here"):
             call()
     assert not Project.of(project).records.exists()
     assert environment.execute(memory(project, sample()), "sales").state == "Success"
@@ -183,7 +183,7 @@ def test_what_can_be_neither_replayed_nor_frozen_is_told_after_the_cell_ran(note
 )  # fmt: skip
 def test_no_mistake_in_the_line_keeps_a_cell_from_running(notebook: Shell, line: str) -> None:
     shown = notebook.ok(f"%%flow {line}\nx = 1")
-    assert re.search(r"\w+(Error|Refused): ", shown.text)
+    assert re.search(r"\w+Error: ", shown.text)
     assert notebook["x"] == 1
 
 
@@ -280,7 +280,7 @@ def test_a_run_is_recorded_whole_before_it_starts(project: Path) -> None:
     seen: list[Run] = []
 
     def look(run: Run) -> None:
-        found = Run.load(project)
+        found = Run.load(run.id, project=project)
         assert (found.id, found.state) == (run.id, State.PENDING)
         assert (found.flow, found.location, found.record.digest) == (
             "sales",
@@ -339,8 +339,8 @@ def test_whether_a_run_lives_is_asked_of_no_clock(project: Path, year: int) -> N
         RecordStore(there).create(
             RunRecord("r1", "f", folder, state=State.RUNNING, created=when, started=when)
         )
-        assert [run.state for run in Runs.load(project)] == ["Running"]
-    assert [run.state for run in Runs.load(project)] == ["Crashed"]
+        assert [run.state for run in Runs.load(project=project)] == ["Running"]
+    assert [run.state for run in Runs.load(project=project)] == ["Crashed"]
 
 
 @pytest.mark.kernel
