@@ -50,13 +50,15 @@ def capture_summary(
     *,
     replayed: Sequence[Replayed] = (),
     notes: Sequence[str] = (),
+    stale: Sequence[str] = (),
     ran: bool = True,
     kept: str = "",
 ) -> Shown:
     """Say what was captured of the step `step`: one line, the rest behind it; what is amber always shows.
 
-    `replayed` are the cells that a run replays statements of, `notes` what the person should know; `ran` is
-    whether the cell was also run here; `kept` says where its flow went beside the notebook.
+    `replayed` are the cells that a run replays statements of, `notes` what the person should know, `stale`
+    what makes other steps of the flow stale; `ran` is whether the cell was also run here; `kept` says where
+    its flow went beside the notebook.
     """
     title = flow.name if step == flow.name else f"{flow.name}.{step}"
     facts = [
@@ -68,7 +70,7 @@ def capture_summary(
         visible(kept),
     ]
     told = " · ".join(fact for fact in facts if fact)
-    amber = [*frozen_texts(flow), *_costs(replayed), *(f"note: {note}" for note in notes)]
+    amber = [*frozen_texts(flow), *_costs(replayed), *(f"note: {note}" for note in notes), *stale]
     html = details(
         f"<span>✓ captured</span> <strong>{code(title)}</strong> {muted(escape(' · ' + told))}",
         parameters_html(flow) + replayed_html(flow),
