@@ -144,7 +144,9 @@ class Reaching:
         return frozenset(given)
 
     def bind_first(self, function: Function, thing: Thing) -> Function:
-        """Return a method with the object that it is called on."""
+        """Return a method with the object that it is called on; one that has an object keeps it."""
+        if function.bound:
+            return function
         key = ("bound", function, thing)
         if key not in self.made:
             self.made[key] = function.with_first(frozenset((thing,)))

@@ -151,7 +151,8 @@ class _Decided(ast.NodeTransformer):
 
 def _read(code: types.CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):  # which knows the scopes of every version of Python
-        if instruction.opname in _READING:
+        # `x: int = 1` adds to `__annotations__`, whatever that is
+        if instruction.opname in _READING and instruction.argval != "__annotations__":
             yield instruction.argval
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
