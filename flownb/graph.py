@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from flownb.flow import Carried, Flow, Step
 
-#: labels of an arrow or a row name this many variables, then say how many more there are
-_LABEL_NAMES = 6
+#: a row names this many variables, then says how many more there are
+_ROW_NAMES = 6
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -80,31 +80,6 @@ class Graph:
             results=tuple(_results(flow)),
         )
 
-    def mermaid(self) -> str:
-        """Return the graph in Mermaid's language.
-
-        Identifiers are generated and every character of a label that Mermaid could read as more than
-        text is written as its number, so that no name changes the diagram.
-        """
-        direction = "LR" if len(self.steps) <= 4 else "TD"
-        parameters = {name: f"p{index}" for index, name in enumerate(self.parameters)}
-        steps = {name: f"s{index}" for index, name in enumerate(self.steps)}
-        outputs = {name: f"o{index}" for index, name in enumerate(self.outputs)}
-        return "\n".join(
-            [
-                f"flowchart {direction}",
-                *(f'  {key}(["{_label([name])}"])' for name, key in parameters.items()),
-                *(f'  {key}["{_label([name])}"]' for name, key in steps.items()),
-                *(f'  {key}[/"{_label([name])}"/]' for name, key in outputs.items()),
-                *(f"  {parameters[edge.source]} --> {steps[edge.target]}" for edge in self.inputs),
-                *(
-                    f'  {steps[edge.source]} -->|"{_label(edge.names)}"| {steps[edge.target]}'
-                    for edge in self.edges
-                ),
-                *(f"  {steps[edge.source]} ==> {outputs[edge.target]}" for edge in self.results),
-            ]
-        )
-
     def text(self) -> str:
         """Return a drawing for terminals: one line a step, what it reads and from where, what it gives."""
         rows = [(_plain([step]), self._read_by(step), self._given_by(step)) for step in self.steps]
@@ -137,11 +112,12 @@ class Graph:
 
     def _repr_mimebundle_(
         self,
-        include: Collection[str] | None = None,  # noqa: ARG002 - IPython passes both; two small texts need no choice
+        include: Collection[str] | None = None,  # noqa: ARG002 - IPython passes both; there are two kinds to choose from
         exclude: Collection[str] | None = None,  # noqa: ARG002
     ) -> dict[str, str]:
-        # JupyterLab draws the diagram only where nothing richer than text stands beside it
-        return {"text/vnd.mermaid": self.mermaid(), "text/plain": self.text()}
+        from flownb.displays.parts import Drawing, Shown
+
+        return Shown([Drawing(self)])._repr_mimebundle_()
 
 
 def order(
@@ -267,19 +243,11 @@ def _results(flow: Flow) -> Iterator[Edge]:
         yield Edge(step, name, (name,))
 
 
-def _plain(names: Iterable[str], limit: int = _LABEL_NAMES) -> str:
+def _plain(names: Iterable[str], limit: int = _ROW_NAMES) -> str:
     """Write names for a terminal: control and formatting characters show as what they are."""
     listed = list(names)
     shown = ["".join(char if char.isprintable() else ascii(char)[1:-1] for char in name) for name in listed]
     return ", ".join(shown[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
-
-
-def _label(names: Iterable[str]) -> str:
-    """Write names for a Mermaid label: what is not a letter, mark, digit, `_` or space goes by its number."""
-    return "".join(
-        char if char in "_ ," or unicodedata.category(char)[0] in "LMN" else f"#{ord(char)};"
-        for char in _plain(names)
-    )
 
 
 def _columns(text: str) -> int:

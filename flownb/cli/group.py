@@ -126,7 +126,7 @@ def _reader_gone() -> int:
 
 
 def _shown(message: str) -> str:
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     return visible(message, lines=True)
 

@@ -10,7 +10,7 @@ import click
 
 from flownb.cli.completing import complete_output, complete_run
 from flownb.cli.looking import project_option
-from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
+from flownb.cli.printing import output_text, print_json, run_json, say, show, terminal_text
 
 _LOOK_EVERY = 0.2  # seconds
 _STATES = ("Pending", "Running", "Success", "Failed", "Cancelled", "Crashed")
@@ -28,13 +28,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for mac
 def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bool, project: Path) -> None:
     """List the runs of this project, the newest first."""
     from flownb.cli.looking import records_of
-    from flownb.runs.show import runs_text
+    from flownb.runs import Runs
+    from flownb.runs.project import Project
 
     records = records_of(project, flow=flow, state=state, limit=limit)
     if as_json:
         print_json([run_json(record) for record in records])
     elif records:
-        click.echo(runs_text(records))
+        show(Runs.load(Project.of(project), flow, state, limit).shown())
     else:
         where = f" in {project.resolve()}; those of a notebook elsewhere are in its project: --project FOLDER"
         say("no runs are recorded" + (" that are like that" if flow or state else where))
