@@ -4,6 +4,7 @@
 #   PYTHON=...           the Python that .venv is made with
 #   FLOWNB_CHROMIUM=...  the Chromium or Chrome of the browser tests
 #   WORKERS=...          processes that run the tests
+#   PYTHONS="..."        the Pythons of `make test-pythons`: names on the PATH, or versions that uv knows
 #   ARGS=...             more words for pytest or the benchmarks: make check ARGS="-k digest"
 
 SHELL := /bin/bash
@@ -28,12 +29,17 @@ PYTEST := $(PY) -m pytest -n $(WORKERS)
 # environments with an older ipykernel, whose kernels the tests run flows in
 KERNELS := .kernels/6.17.1 .kernels/6.29.5
 
-.PHONY: help demo test check programs lint types format bench browser kernels clean
+# the versions that the quick tests pass on, beside the one of .venv
+PYTHONS ?= python3.12 python3.13 python3.14
+
+.PHONY: help demo test test-pythons check programs lint types format docs bench browser kernels clean
 
 help:
 	@echo "make demo     run the example, and show what came out"
 	@echo "make check    lint, types and the quick tests"
 	@echo "make test     lint, types and all tests (real kernels, a real JupyterLab), with coverage"
+	@echo "make test-pythons  the quick tests on every newer Python that is here"
+	@echo "make docs     the pages and the API's reference as HTML, into build/docs"
 	@echo "make programs 20,000 generated notebooks, sliced and executed"
 	@echo "make bench    the benchmarks"
 	@echo "make format   put the code in its form"
@@ -53,6 +59,26 @@ check: lint types
 
 test: lint types browser kernels
 	$(PYTEST) --cov --cov-report=term --no-cov-on-fail $(ARGS)
+
+# an environment for each of PYTHONS that can be had; it is an error when there is none
+test-pythons:
+	@found=0; \
+	for name in $(PYTHONS); do \
+	  python=$$(command -v "$$name" || uv python find "$${name#python}" 2> /dev/null || true); \
+	  if [ -z "$$python" ] || ! "$$python" -c 'import venv, ensurepip' 2> /dev/null; then \
+	    echo "$$name: not here"; continue; \
+	  fi; \
+	  found=1; place=.pythons/$$("$$python" -c 'import platform; print(platform.python_version())'); \
+	  echo "$$name: $$place"; \
+	  [ -x $$place/bin/python ] || "$$python" -m venv $$place; \
+	  PIP_ROOT_USER_ACTION=ignore $$place/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"; \
+	  $$place/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not kernel and not browser" $(ARGS); \
+	done; \
+	[ $$found = 1 ] || { echo "There is none of: $(PYTHONS). Name one: make test-pythons PYTHONS=python3.12" >&2; exit 1; }
+
+docs: .stamps/docs
+	$(PY) -m mkdocs build --strict --quiet --site-dir build/docs
+	@echo "build/docs/index.html"
 
 programs: .stamps/dev
 	cd tests/programs && ../../$(PY) run_programs.py --slicer slicer:slicer --seeds 0-20000 $(ARGS)
@@ -100,7 +126,7 @@ browser: .stamps/dev
 	  exit 1; }
 
 clean:
-	rm -rf .stamps .kernels build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .stamps .kernels .pythons build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
@@ -117,6 +143,12 @@ $(VENV)/pyvenv.cfg:
 	@mkdir -p .stamps
 	@echo "Installing flownb and what its example needs into $(VENV)"
 	@$(INSTALL) ".[examples]"
+	@touch $@
+
+.stamps/docs: $(INSTALLED)
+	@mkdir -p .stamps
+	@echo "Installing flownb and what its pages are made with into $(VENV)"
+	@$(INSTALL) ".[docs]"
 	@touch $@
 
 .stamps/dev: $(INSTALLED)

@@ -13,11 +13,12 @@ from flownb._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from flownb import callbacks, errors
     from flownb.environments import Environment, LocalEnvironment
     from flownb.errors import FlownbError
     from flownb.flow import Flow
     from flownb.parameters import Secret
-    from flownb.runs import Run, Runs
+    from flownb.runs import Run, Runs, State
     from flownb.storage import DirectoryStorage, GitStorage, NotebookStorage, Storage, open_storage
 
 __all__ = [
@@ -31,8 +32,11 @@ __all__ = [
     "Run",
     "Runs",
     "Secret",
+    "State",
     "Storage",
     "__version__",
+    "callbacks",
+    "errors",
     "load_ipython_extension",
     "open_storage",
     "unload_ipython_extension",
@@ -49,16 +53,19 @@ _PLACES = {
     "Run": "flownb.runs",
     "Runs": "flownb.runs",
     "Secret": "flownb.parameters",
+    "State": "flownb.runs",
     "Storage": "flownb.storage",
     "open_storage": "flownb.storage",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in ("callbacks", "errors"):
+        return import_module(f"flownb.{name}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)
 
 

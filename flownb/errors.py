@@ -7,24 +7,49 @@ mistake can mend it from the words alone.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+    from flownb.runs import Run
 
 
 class FlownbError(Exception):
-    """The base of every error that flownb raises on purpose."""
+    """The base of every error that flownb raises on purpose.
+
+    `flow`, `parameter` and `location` name what it is about, each where that is known, else they are None.
+    """
 
     #: exit status of the command line when this error ends it
     exit_code = 2
+
+    def __init__(
+        self,
+        *message: object,
+        flow: str | None = None,
+        parameter: str | None = None,
+        location: str | None = None,
+    ) -> None:
+        super().__init__(*message)
+        self.flow = flow
+        self.parameter = parameter
+        self.location = location
+
+    def about(self, flow: str | None = None, location: str | None = None) -> Self:
+        """Note what the error is about where it does not say so yet, and return it."""
+        self.flow = self.flow or flow
+        self.location = self.location or location
+        return self
 
     def _render_traceback_(self) -> list[str]:
         """Show only the message where IPython would print a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
-class NameRefused(FlownbError):
+class NameRefusedError(FlownbError):
     """A flow's, step's, output's or parameter's name is not one that can be used."""
 
 
@@ -44,30 +69,30 @@ class StorageError(FlownbError):
     """A storage cannot be opened, read or written."""
 
 
-class FlowNotFound(StorageError):
+class FlowNotFoundError(StorageError, LookupError):
     """A storage holds no flow of that name, or not in that version."""
 
 
-class FlowExists(StorageError):
+class FlowExistsError(StorageError):
     """A storage holds a flow of that name already, and replacing it was not asked for."""
 
 
-class FlowConflict(StorageError):
+class FlowConflictError(StorageError):
     """A flow was changed here and, differently, at the remote; nothing was changed by saying so.
 
     `conflicts` has one entry a flow, with both versions: see `flownb.storage.git.reapply.Conflict`.
     """
 
     def __init__(self, message: str, conflicts: Sequence[Any] = ()) -> None:
-        super().__init__(message)
+        super().__init__(message, flow=conflicts[0].name if len(conflicts) == 1 else None)
         self.conflicts = tuple(conflicts)
 
 
-class NotTrusted(StorageError):
+class NotTrustedError(StorageError):
     """A flow of a storage that came from elsewhere was to run, and its user has not trusted that storage."""
 
 
-class EnvironmentRefused(FlownbError):
+class EnvironmentRefusedError(FlownbError):
     """An environment is declared wrongly, or cannot do what is asked of it here."""
 
 
@@ -79,7 +104,14 @@ class OutputError(FlownbError):
     """An output does not exist, or cannot be stored or read back."""
 
 
-class RunNotFound(FlownbError):
+class OutputNotFoundError(OutputError, KeyError):
+    """A run has no output of that name, or not yet."""
+
+    def __str__(self) -> str:  # a KeyError would show the message's repr
+        return str(self.args[0]) if self.args else ""
+
+
+class RunNotFoundError(FlownbError, LookupError):
     """No run of that identity is recorded here."""
 
 
@@ -87,13 +119,21 @@ class RecordError(FlownbError):
     """The record of runs cannot be read or written."""
 
 
-class RunFailed(FlownbError):
-    """A run ended in another state than `Success`; raised by `Run.raise_for_state()`."""
+class LockHeldError(RecordError):
+    """A run is supervised already, by this or another process."""
+
+
+class RunFailedError(FlownbError):
+    """A run ended in another state than `Success`; raised by `Run.raise_for_state()`. `run` is that run."""
 
     exit_code = 1
 
+    def __init__(self, *message: object, run: Run | None = None) -> None:
+        super().__init__(*message, flow=run.flow if run is not None else None)
+        self.run = run
 
-class ParametersRefused(RunFailed, ParameterError):
+
+class ParametersRefusedError(RunFailedError, ParameterError):
     """A run ended before its first step, as a given parameter is not what was declared."""
 
     exit_code = 2
@@ -102,5 +142,15 @@ class ParametersRefused(RunFailed, ParameterError):
         return [f"{ParameterError.__name__}: {self}"]  # it is the same mistake as one found before a run
 
 
-class MissingExtra(FlownbError):
+class MissingExtraError(FlownbError, ImportError):
     """A library that an optional feature needs is not installed; the message names the extra."""
+
+
+@contextmanager
+def concerning(flow: str | None = None, location: str | None = None) -> Iterator[None]:
+    """Have errors that leave the block say what they are about."""
+    try:
+        yield
+    except FlownbError as error:
+        error.about(flow, location)
+        raise

@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from flownb.errors import NameRefused
+from flownb.errors import NameRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,30 +32,32 @@ _NAME_LIMIT = 100
 
 
 def check_name(name: str, what: str = "flow") -> str:
-    """Return `name` in Unicode's composed form (NFC), or raise `NameRefused`.
+    """Return `name` in Unicode's composed form (NFC), or raise `NameRefusedError`.
 
     A name is letters, marks and digits of any script, `_`, `-` and single inner spaces, at most 100
     characters. What is refused: path separators, control and formatting characters (right-to-left marks
     among them), anything that a shell, a URL, HTML or a file system would read as more than a name.
     """
     if not isinstance(name, str):
-        raise NameRefused(f"a {what}'s name is text, and {name!a:.40} is not")
+        raise NameRefusedError(f"a {what}'s name is text, and {name!a:.40} is not")
     name = unicodedata.normalize("NFC", name)
     shown = ascii(name if len(name) <= 40 else name[:40] + "...")
     if not name:
-        raise NameRefused(f"a {what} needs a name: letters, digits, `_`, `-` and single spaces between them")
+        raise NameRefusedError(
+            f"a {what} needs a name: letters, digits, `_`, `-` and single spaces between them"
+        )
     if len(name) > _NAME_LIMIT:
-        raise NameRefused(
+        raise NameRefusedError(
             f"the {what} name {shown} is {len(name)} characters long; at most {_NAME_LIMIT} are allowed"
         )
     for char in name:
         if not _is_allowed(char):
-            raise NameRefused(
+            raise NameRefusedError(
                 f"the {what} name {shown} has the character {char!a}; "
                 "letters, digits, `_`, `-` and single spaces between them are allowed"
             )
     if name != name.strip() or "  " in name or name.startswith("-"):
-        raise NameRefused(
+        raise NameRefusedError(
             f"the {what} name {shown} must not start with `-`, and have only single spaces, inside"
         )
     return name
@@ -98,11 +101,11 @@ class Carried:
 
     name: str
     how: How
-    source: str
+    source: str = field(repr=False)  # as large as what is carried
     binds: tuple[str, ...] = ()  #: names bound or changed; `(name,)` where empty, of a statement none
     reads: tuple[str, ...] = ()
     reads_first: tuple[str, ...] = ()
-    identity: str = ""  #: empty: the source itself
+    identity: str = field(default="", repr=False)  #: empty: the source itself
     type: str = ""  #: for people: "function", "DataFrame, 12 x 3", "module of pandas 3.0"
     size: int = 0  #: bytes that it takes in the document
     step: str = ""  #: just before this step; empty: before the parameters, and so before all steps
@@ -129,7 +132,7 @@ class Step:
     """One captured cell, without its `%%flow` line and its parameter declarations."""
 
     name: str
-    source: str
+    source: str = field(repr=False)
     outputs: tuple[str, ...] = ()  #: declared with `--out`
     reads: tuple[str, ...] = ()  #: names that may be read before the step binds them, sorted
     binds: tuple[str, ...] = ()  #: names that the step may bind or change in place, sorted
@@ -155,10 +158,11 @@ class Flow:
 
     Made by `%%flow`, `Flow.from_cell` or `Flow.from_notebook`; read from a file by `Flow.read`, from a
     storage by `Storage.get_flow`. Two flows are equal when their digests are. A name that is none is
-    refused (`NameRefused`), and every name is kept in its composed form.
+    refused (`NameRefusedError`), and every name is kept in its composed form.
     """
 
     name: str
+    _: KW_ONLY
     parameters: tuple[Parameter, ...] = ()
     steps: tuple[Step, ...] = ()
     closure: tuple[Carried, ...] = ()  #: what is replayed and frozen, in the order in which it is executed
@@ -183,7 +187,7 @@ class Flow:
         declared = tuple(dict.fromkeys(name for step in self.steps for name in step.outputs))
         return declared or (("result",) if any(step.result for step in self.steps) else ())
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the content: the same content gives the same digest in any process, at any time.
 
@@ -256,6 +260,20 @@ class Flow:
     def __hash__(self) -> int:
         return hash(self.digest)
 
+    def __repr__(self) -> str:
+        parts = {
+            "parameters": [parameter.name for parameter in self.parameters],
+            "steps": [step.name for step in self.steps],
+            "outputs": self.outputs,
+        }
+        told = "; ".join(f"{what} {_some(names)}" for what, names in parts.items() if names)
+        return f"<Flow {self.name}, version {self.version}: {told or 'empty'}>"
+
+    def _repr_html_(self) -> str:
+        from flownb.displays.flows import flow_card
+
+        return flow_card(self).html
+
     def step(self, name: str) -> Step:
         """Return the step of that name; `KeyError` where there is none."""
         for step in self.steps:
@@ -275,7 +293,7 @@ class Flow:
         """Capture a cell's source as the flow `name`, or as its step where `name` is `FLOW.STEP`.
 
         What the source reads is frozen from `namespace`, or imported. It may begin with a `%%flow` line of
-        its own, whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefused`.
+        its own, whose options then hold. Nothing is run. Raises `CaptureError` and `NameRefusedError`.
         """
         from flownb.capture.live import capture_source
 
@@ -315,3 +333,9 @@ class Flow:
         from flownb.engine.inprocess import run_here
 
         return run_here(self, parameters)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names as a short list, however many and however long they are."""
+    shown = ", ".join(name if len(name) <= 24 else name[:21] + "..." for name in names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"

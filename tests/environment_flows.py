@@ -19,7 +19,7 @@ def flow(name: str, *steps: str | Step, parameters: tuple[Parameter, ...] = (), 
         step if isinstance(step, Step) else Step(f"s{number}", step)
         for number, step in enumerate(steps, start=1)
     ]
-    return Flow(name, parameters, tuple(made), **more)
+    return Flow(name, parameters=parameters, steps=tuple(made), **more)
 
 
 SECRET = Carried("Secret", "import", "from flownb import Secret")

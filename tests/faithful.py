@@ -130,6 +130,11 @@ def plain(value: Any) -> Any:
     return _Plain().of(value)
 
 
+def _own(kind: type) -> bool:
+    """Whether a class is of the notebook, or of the module that a flow has to itself while it runs."""
+    return kind.__module__ == "__main__" or kind.__module__.startswith("flow_")
+
+
 class _Plain:
     def __init__(self) -> None:
         self.seen: dict[int, int] = {}
@@ -146,7 +151,7 @@ class _Plain:
 
     def _of(self, value: Any) -> Any:
         kind = type(value)
-        name = f"{kind.__module__}.{kind.__qualname__}"
+        name = f"{'__main__' if _own(kind) else kind.__module__}.{kind.__qualname__}"
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.FunctionType):
@@ -172,13 +177,13 @@ class _Plain:
         return [str(dtypes), repr(getattr(value, "attrs", None))]
 
     def _class(self, value: type) -> Any:
-        if value.__module__ != "__main__":
+        if not _own(value):
             return ["class", value.__module__, value.__qualname__]
         own = sorted(n for n in vars(value) if not n.startswith("__") and not n.startswith("_abc"))
         return ["class", value.__qualname__, [b.__qualname__ for b in value.__mro__], own]
 
     def _state(self, value: Any) -> Any:
-        if type(value).__module__ == "__main__" or type(value).__module__ == "types":
+        if _own(type(value)) or type(value).__module__ == "types":
             state = dict(getattr(value, "__dict__", {}))
             for klass in type(value).__mro__:
                 slots = vars(klass).get("__slots__", ())

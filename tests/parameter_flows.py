@@ -92,7 +92,7 @@ def flow_of(
     cell: str, *, imports: str = IMPORTS, definitions: str = DEFINITIONS, name: str = "sales"
 ) -> Flow:
     """A flow whose parameters are what the cell declares."""
-    return Flow(name, split_leading(cell).parameters, closure=entries(imports + definitions))
+    return Flow(name, parameters=split_leading(cell).parameters, closure=entries(imports + definitions))
 
 
 def executed(flow: Flow, given: dict[str, Any], *, text: bool = False) -> dict[str, Any]:
@@ -123,4 +123,4 @@ def running(cell: str, *, imports: str = IMPORTS, definitions: str = DEFINITIONS
 
 def flow_with(*parameters: Parameter, **more: Any) -> Flow:
     """A flow with these parameters and nothing else."""
-    return Flow(more.pop("name", "sales"), parameters, **more)
+    return Flow(more.pop("name", "sales"), parameters=parameters, **more)

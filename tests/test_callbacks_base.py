@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flownb.callbacks import CallbackFailure, call, name_of, normalise, run_all
+from flownb.callbacks.base import CallbackFailure, call, name_of, normalise, run_all
 from flownb.errors import CallbackError
 
 RUN: Any = object()

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from callback_runs import failed, make_run, record_output, store_output
 
-from flownb.callbacks import call, collect_logs, collect_metrics, collect_outputs
+from flownb.callbacks import collect_logs, collect_metrics, collect_outputs
+from flownb.callbacks.base import call
 from flownb.callbacks.places import file_name, file_names, place
 from flownb.errors import CallbackError
-from flownb.runs import OutputRecord, StepRecord
+from flownb.runs import OutputRecord, State, StepRecord
 from flownb.runs.values import store
 
 ROOT = Path(__file__).parent.parent
@@ -174,8 +175,8 @@ def test_the_log_is_a_text_file(project: Path) -> None:
 
 def steps() -> list[StepRecord]:
     return [
-        StepRecord("load", 0, "Success", seconds=1.5, cpu_seconds=1.25, peak_memory_bytes=80_000_000),
-        StepRecord("report", 1, "Failed", seconds=0.5),
+        StepRecord("load", 0, State.SUCCESS, seconds=1.5, cpu_seconds=1.25, peak_memory_bytes=80_000_000),
+        StepRecord("report", 1, State.FAILED, seconds=0.5),
     ]
 
 

@@ -12,8 +12,9 @@ import pytest
 from callback_runs import failed, make_run
 
 from flownb import callbacks
+from flownb.callbacks import stored
 from flownb.callbacks.message import facts
-from flownb.callbacks.settings import READY_MADE
+from flownb.callbacks.settings import READY_MADE, from_settings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "callbacks.md").read_text(encoding="utf-8")
 
@@ -27,9 +28,9 @@ def test_each_setting_makes_callbacks(block: str) -> None:
     settings: dict[str, Any] = tomllib.loads(block)
     settings = settings.get("environments", {}).get("nightly", settings)
     for name in settings:
-        made = callbacks.from_settings(settings[name], name)
+        made = from_settings(settings[name], name)
         assert made
-        assert callbacks.deserialize(callbacks.serialize(made)) == made
+        assert stored.deserialize(stored.serialize(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_each_setting_makes_callbacks(block: str) -> None:
 def test_each_example_makes_a_callback_that_is_stored(block: str) -> None:
     for line in block.splitlines():
         made = eval(line, {name: getattr(callbacks, name) for name in READY_MADE})
-        assert callbacks.deserialize(callbacks.serialize(made)) == (made,)
+        assert stored.deserialize(stored.serialize(made)) == (made,)
 
 
 def test_every_ready_made_callback_is_shown_in_python_and_in_a_setting() -> None:

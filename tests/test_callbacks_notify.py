@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from callback_runs import failed, make_run, store_output
 
-from flownb.callbacks import call, deserialize, name_of, notify, notify_zombie, run_all, serialize
+from flownb.callbacks import notify, notify_zombie
 from flownb.callbacks.addresses import filled, scrub, secret_in, shown, web_address
-from flownb.errors import CallbackError, MissingExtra
+from flownb.callbacks.base import call, name_of, run_all
+from flownb.callbacks.stored import deserialize, serialize
+from flownb.errors import CallbackError, MissingExtraError
 from flownb.parameters.secret import Secret
 from flownb.runs import State
 from flownb.runs.liveness import Lock
@@ -322,7 +324,7 @@ def test_what_apprise_cannot_deliver_is_a_failure_without_the_address(project: P
 
 def test_without_apprise_the_extra_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(MissingExtra, match=r"flownb\[notify\]"):
+    with pytest.raises(MissingExtraError, match=r"flownb\[notify\]"):
         notify("mailto://someone@example.org")
     monkeypatch.setenv("TEAM_MAIL", "mailto://someone@example.org")
     (failure,) = run_all([notify("$TEAM_MAIL")], failed(project))

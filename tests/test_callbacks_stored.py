@@ -17,21 +17,11 @@ from typing import Any
 import pytest
 from callback_runs import make_run
 
-from flownb.callbacks import (
-    call,
-    collect_logs,
-    collect_metrics,
-    collect_outputs,
-    deserialize,
-    from_setting,
-    from_settings,
-    name_of,
-    notify,
-    resolve,
-    run_all,
-    serialize,
-)
-from flownb.callbacks.references import Pickled, Reference
+from flownb.callbacks import collect_logs, collect_metrics, collect_outputs, notify
+from flownb.callbacks.base import call, name_of, run_all
+from flownb.callbacks.references import Pickled, Reference, resolve
+from flownb.callbacks.settings import from_setting, from_settings
+from flownb.callbacks.stored import deserialize, serialize
 from flownb.errors import CallbackError
 from flownb.parameters.secret import Secret
 
@@ -183,14 +173,15 @@ async def later(run):
     import asyncio
     await asyncio.sleep(0)
     return helper(run.id)
-from flownb.callbacks import serialize
+from flownb.callbacks.stored import serialize
 print(json.dumps(serialize([helper.__class__ and (lambda run: helper(run.id)), Counter(), later])))
 """
 
 READER = """
 import json, sys
 from types import SimpleNamespace
-from flownb.callbacks import call, deserialize
+from flownb.callbacks.base import call
+from flownb.callbacks.stored import deserialize
 back = deserialize(json.load(sys.stdin))
 assert "cloudpickle" not in sys.modules
 print(json.dumps([call(item, SimpleNamespace(id="r1")) for item in back]))
@@ -435,7 +426,7 @@ def test_a_reference_gives_no_bytes_away() -> None:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     python(
-        "import sys, flownb.callbacks as c; c.normalise(print); c.collect_logs; "
+        "import sys, flownb.callbacks as c; c.Callback, c.Configured, c.collect_logs; "
         "heavy = {'asyncio', 'cloudpickle', 'urllib.request', 'apprise', 'pydantic'} & set(sys.modules); "
         "assert not heavy, heavy; assert 'notify' in dir(c)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flownb.capture.cell import check_outputs, is_flow_cell, misplaced, read_cell, read_header
-from flownb.errors import CaptureError, FlownbError, NameRefused
+from flownb.errors import CaptureError, FlownbError, NameRefusedError
 
 
 def test_a_line_names_flow_step_and_outputs() -> None:
@@ -161,5 +161,5 @@ def test_magics_and_shell_lines_are_understood() -> None:
 
 def test_hostile_names_do_not_get_into_a_header() -> None:
     for name in ("a/../b", "a\u202eb", "x" * 300):
-        with pytest.raises(NameRefused):
+        with pytest.raises(NameRefusedError):
             read_header(f'"{name}"')

@@ -96,7 +96,7 @@ def test_what_belongs_to_the_session_has_no_marks(project: Path) -> None:
         shell.ok("x = 5\nx")
         shell.ok("%%flow f\nOut[1] + 1")
         shell.ok("names = globals()\nx")
-        assert shell.live.marks("f")["f"]["reads"] == {}
+        assert shell.live.marks(shell.live.flow("f"))["f"]["reads"] == {}
         assert "✓ f runs isolated as it did here: 1 value compared" in shell.ok("%flow check f").text
 
 

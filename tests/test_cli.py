@@ -375,7 +375,7 @@ def recorded(
         started=start,
         ended=start + timedelta(seconds=1.5),
         error=error,
-        steps=[StepRecord("load", 0, "Success", seconds=1.2)],
+        steps=[StepRecord("load", 0, State.SUCCESS, seconds=1.2)],
     )
     store.create(record)
     record.outputs_folder.mkdir(parents=True)
@@ -640,7 +640,7 @@ def test_what_stands_behind_the_first_equals_sign_is_the_value(value: str) -> No
     from flownb.cli.running import given_values
     from flownb.flow import Flow, Parameter
 
-    flow = Flow("f", (Parameter("name", "str"),))
+    flow = Flow("f", parameters=(Parameter("name", "str"),))
     assert given_values(flow, [f"name={value}"]) == {"name": value}
 
 
@@ -654,7 +654,7 @@ def test_any_text_arrives_as_it_was_given(demo: Path) -> None:
     run = json.loads(done.stdout)
     assert run["state"] == "Success"
     assert [output["name"] for output in run["outputs"]] == ["total", "said"]
-    assert Run.load(Project.of(demo.parent), run["id"]).outputs["said"] == value
+    assert Run.load(run["id"], Project.of(demo.parent)).outputs["said"] == value
 
 
 @pytest.mark.kernel

@@ -17,7 +17,7 @@ from storage_servers import web_server
 
 from flownb import Storage
 from flownb.document import dumps
-from flownb.errors import FlowExists, FlowNotFound, MissingExtra, StorageError
+from flownb.errors import FlowExistsError, FlowNotFoundError, MissingExtraError, StorageError
 from flownb.storage import directory
 from flownb.storage.directory import DirectoryStorage
 from flownb.storage.directory_files import LocalFiles
@@ -166,7 +166,7 @@ def test_versions_are_counted_back_from_the_newest(storage: DirectoryStorage) ->
     first = storage.add_flow(sample())
     second = storage.add_flow(replace(sample(), description="other"), replace=True)
     assert [storage.resolve(f"sales@~{back}") for back in (0, 1)] == [second, first]
-    with pytest.raises(FlowNotFound, match=r"holds no version ~2 of sales: it has 2"):
+    with pytest.raises(FlowNotFoundError, match=r"holds no version ~2 of sales: it has 2"):
         storage.resolve("sales@~2")
 
 
@@ -179,13 +179,13 @@ def test_a_version_is_any_unambiguous_beginning_of_the_digest(storage: Directory
         assert storage.resolve(f"sales@{digest[:length]}") == location
     wrong_end = digest[:63] + ("0" if digest[63] != "0" else "1")
     for version in (digest[:3], wrong_end, digest.upper(), digest + "0"):
-        with pytest.raises(FlowNotFound, match="in version"):
+        with pytest.raises(FlowNotFoundError, match="in version"):
             storage.get_flow(f"sales@{version}")
 
 
 def test_an_ambiguous_beginning_is_refused_with_the_candidates() -> None:
     there = [Version(id_, f"sales@{id_}", None) for id_ in ("abcd11111111", "abcd00000000")]
-    with pytest.raises(FlowNotFound, match="abcd11111111, abcd00000000"):
+    with pytest.raises(FlowNotFoundError, match="abcd11111111, abcd00000000"):
         pick(there, "sales", "abcd", "here")
     assert pick(there, "sales", "abcd1", "here") == there[0]
 
@@ -207,7 +207,7 @@ def test_a_time_asks_for_what_was_the_newest_then(storage: DirectoryStorage) -> 
         ("now", new),
     ):
         assert storage.get_flow(f"sales@{version}").location == location, version
-    with pytest.raises(FlowNotFound, match=r"did not hold sales yet in version 11 days ago"):
+    with pytest.raises(FlowNotFoundError, match=r"did not hold sales yet in version 11 days ago"):
         storage.get_flow("sales@11 days ago")
 
 
@@ -216,7 +216,7 @@ def test_a_time_at_which_the_flow_was_removed_has_no_version(storage: DirectoryS
     location = put(storage, sample(), now - timedelta(days=3))
     storage.remove("sales")
     assert storage.get_flow("sales@1 day ago").location == location
-    with pytest.raises(FlowNotFound, match=r"it was removed on .* which can be restored"):
+    with pytest.raises(FlowNotFoundError, match=r"it was removed on .* which can be restored"):
         storage.get_flow("sales@now")
     assert storage.restore("sales@1 day ago") == location
     assert "sales" in storage
@@ -275,7 +275,7 @@ def test_who_adds_a_name_that_another_is_adding_waits_and_then_says_so(
     assert files(storage) == [f"sales/{claim}"]
     storage._files.delete(f"sales/{claim}")
     storage.add_flow(sample())
-    with pytest.raises(FlowExists):
+    with pytest.raises(FlowExistsError):
         storage.add_flow(sample())
     assert len(files(storage)) == 1
 
@@ -424,7 +424,7 @@ def test_what_is_not_installed_is_told_with_its_extra(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     for act in (lambda s: s.flows, lambda s: s.add_flow(sample()), lambda s: s.get_flow("sales")):
-        with pytest.raises(MissingExtra, match=rf"pip install 'flownb\[{extra}\]'"):
+        with pytest.raises(MissingExtraError, match=rf"pip install 'flownb\[{extra}\]'"):
             act(DirectoryStorage(url))
 
 

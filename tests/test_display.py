@@ -427,9 +427,9 @@ def through_a_run(on_change: Callable[[RunNow], object]) -> None:
     record = replace(record, state=State.RUNNING, started=start)
     for steps in (
         [load, report],
-        [replace(load, state="Running"), report],
-        [replace(load, state="Success", seconds=1.2), replace(report, state="Running")],
-        [replace(load, state="Success", seconds=1.2), replace(report, state="Failed", seconds=0.1)],
+        [replace(load, state=State.RUNNING), report],
+        [replace(load, state=State.SUCCESS, seconds=1.2), replace(report, state=State.RUNNING)],
+        [replace(load, state=State.SUCCESS, seconds=1.2), replace(report, state=State.FAILED, seconds=0.1)],
     ):
         record = replace(record, steps=steps)
         on_change(RunNow(record))

@@ -16,7 +16,7 @@ from engine_notebooks import Watch, notebook, watched
 from polling import lives, poll
 
 from flownb.engine import Ending, Limits, Secrets, Silent, Stop, execute
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -239,13 +239,15 @@ def test_a_kernel_that_cannot_start_is_refused_with_its_own_words(
         folder.mkdir(parents=True)
         (folder / "kernel.json").write_text(spec % program)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    with pytest.raises(EnvironmentRefused, match="'broken' ended with status 0 before it answered; it wrote"):
+    with pytest.raises(
+        EnvironmentRefusedError, match="'broken' ended with status 0 before it answered; it wrote"
+    ):
         watched("1", kernel="broken")
-    with pytest.raises(EnvironmentRefused, match="its program '/nowhere/python' is not there"):
+    with pytest.raises(EnvironmentRefusedError, match="its program '/nowhere/python' is not there"):
         watched("1", kernel="gone")
-    with pytest.raises(EnvironmentRefused, match="does not say which kernel"):
+    with pytest.raises(EnvironmentRefusedError, match="does not say which kernel"):
         watched("1", kernel="")
-    with pytest.raises(EnvironmentRefused, match="no such folder"):
+    with pytest.raises(EnvironmentRefusedError, match="no such folder"):
         watched("1", cwd=tmp_path / "gone")
 
 

@@ -28,7 +28,7 @@ from engine_likeness import (
 
 from flownb import engine
 from flownb.engine.observe import Observer
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -155,7 +155,7 @@ def test_a_kernel_that_is_started_without_the_launcher_keeps_its_first_folder(
 def test_an_environment_without_ipykernel_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     venv.create(tmp_path / "bare", symlinks=True)
     install(tmp_path / "bare" / "bin" / "python", tmp_path, monkeypatch)
-    with pytest.raises(EnvironmentRefused, match="No module named ipykernel_launcher"):
+    with pytest.raises(EnvironmentRefusedError, match="No module named ipykernel_launcher"):
         run(tmp_path, "1")
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine_notebooks import notebook, watched
 
 from flownb.engine import Ending, Limits, Secrets
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 pytestmark = pytest.mark.kernel
 
@@ -87,7 +87,7 @@ def test_an_engine_that_breaks_is_a_failure_with_its_words(engines: Path) -> Non
 
 
 def test_another_engine_is_given_no_secrets(engines: Path) -> None:
-    with pytest.raises(EnvironmentRefused, match="'own' cannot be given secret parameters"):
+    with pytest.raises(EnvironmentRefusedError, match="'own' cannot be given secret parameters"):
         watched("1", engine="own", secrets=Secrets("x = 'y'", ("y",)))
 
 

@@ -13,7 +13,7 @@ from polling import poll
 from flownb.engine import Pace, Secrets, Stop, check, redactor
 from flownb.engine.guard import Guard
 from flownb.engine.secrets import redacted_message
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,12 +66,14 @@ def test_secrets_are_taken_out_of_all_texts_of_a_structure() -> None:
 
 
 def test_an_engine_that_is_not_there_is_refused_naming_those_that_are() -> None:
-    with pytest.raises(EnvironmentRefused, match=r"no engine 'warp' here; there are: .*nbclient"):
+    with pytest.raises(EnvironmentRefusedError, match=r"no engine 'warp' here; there are: .*nbclient"):
         check(engine="warp")
 
 
 def test_a_kernel_that_is_not_there_is_refused_naming_those_that_are() -> None:
-    with pytest.raises(EnvironmentRefused, match=r"no kernel named 'fortran' here \(there are: .*python3"):
+    with pytest.raises(
+        EnvironmentRefusedError, match=r"no kernel named 'fortran' here \(there are: .*python3"
+    ):
         check(kernel="fortran")
 
 

@@ -16,7 +16,7 @@ from flownb.engine import Stop, work
 from flownb.engine.fork import template
 from flownb.engine.room import check_room, shortage_told
 from flownb.engine.work import Work
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from flownb.errors import EnvironmentRefused
     ],
 )
 def test_what_is_lacking_is_told_with_what_to_do(number: int, advice: str) -> None:
-    with pytest.raises(EnvironmentRefused, match=advice), shortage_told():
+    with pytest.raises(EnvironmentRefusedError, match=advice), shortage_told():
         raise RuntimeError("the template failed") from OSError(number, "no luck")
 
 
@@ -45,7 +45,7 @@ def test_an_error_that_hides_a_shortage_is_told_as_that(monkeypatch: pytest.Monk
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(os, "open", short)
-    with pytest.raises(EnvironmentRefused, match="limit of open files"), shortage_told():
+    with pytest.raises(EnvironmentRefusedError, match="limit of open files"), shortage_told():
         raise FileNotFoundError(errno.ENOENT, "no folder for temporary files")
 
 
@@ -56,9 +56,9 @@ def no_thread(_: threading.Thread) -> None:
 def test_where_no_thread_is_to_be_had_nothing_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "_START", 0.01)
     monkeypatch.setattr(threading.Thread, "start", no_thread)
-    with pytest.raises(EnvironmentRefused, match="limit of processes and threads"):
+    with pytest.raises(EnvironmentRefusedError, match="limit of processes and threads"):
         check_room()
-    with pytest.raises(EnvironmentRefused, match="limit of processes and threads"):
+    with pytest.raises(EnvironmentRefusedError, match="limit of processes and threads"):
         Work(lambda: 1, Stop()).result()
 
 
@@ -75,7 +75,7 @@ def test_a_template_for_which_there_is_no_process_is_not_made_up_for_by_a_kernel
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr(template, "_started", short)
-    with pytest.raises(EnvironmentRefused, match="limit of processes and threads"):
+    with pytest.raises(EnvironmentRefusedError, match="limit of processes and threads"):
         watched("1", env={"NAME": "a template of its own"})
 
 
@@ -83,7 +83,7 @@ FEW = """
 import os, resource, sys
 import papermill
 from engine_notebooks import notebook, watched
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 def tried(free, run):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -91,7 +91,7 @@ def tried(free, run):
     resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1] + 1 + free, hard))
     try:
         print(run())
-    except EnvironmentRefused as refused:
+    except EnvironmentRefusedError as refused:
         print(refused)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -19,7 +19,7 @@ from git_servers import bare, cloned, daemon, git, over_http
 from storage_servers import s3_server
 
 from flownb import Secret, Storage
-from flownb.errors import NotTrusted, ParameterError, StorageError
+from flownb.errors import NotTrustedError, ParameterError, StorageError
 from flownb.flow import Carried, Flow, Parameter, Step
 from flownb.storage import trust
 from flownb.storage.directory import DirectoryStorage
@@ -104,7 +104,7 @@ def test_a_version_in_a_repository_is_run_on_another_machine(
         assert "20 1990 0" in run_elsewhere(runner, machine)
         there = GitStorage(url, branch="team/flows", folder="a/b")
         assert "6 2026 0" in run_elsewhere(there.get_env_runner("sales"), machine)
-        with pytest.raises(NotTrusted):  # who launches the command has to have decided
+        with pytest.raises(NotTrustedError):  # who launches the command has to have decided
             trust.require(there, there.resolve("sales"))
     assert git(remote, "rev-list", "--count", "team/flows") == "2"
 
@@ -228,7 +228,9 @@ def test_parameters_are_told_by_variables(
 
 
 def test_a_parameter_whose_name_ends_with_file_is_one_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow = Flow("a", (Parameter("data", "str"), Parameter("data_FILE", "str")), (Step("a", "1"),))
+    flow = Flow(
+        "a", parameters=(Parameter("data", "str"), Parameter("data_FILE", "str")), steps=(Step("a", "1"),)
+    )
     monkeypatch.setenv("FLOWNB_PARAM_data_FILE", "/etc/hostname")
     assert parameters_told(flow) == {"data_FILE": "/etc/hostname"}
 

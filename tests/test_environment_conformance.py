@@ -14,7 +14,7 @@ from flownb import Environment, LocalEnvironment
 from flownb.environments import begin
 from flownb.environments.chosen import named_environment
 from flownb.environments.kinds import kinds
-from flownb.errors import EnvironmentRefused, FlownbError
+from flownb.errors import EnvironmentRefusedError, FlownbError
 from flownb.kinds import Kinds
 from flownb.runs import Project
 from flownb.storage import DirectoryStorage
@@ -73,7 +73,7 @@ class TestPage(PAGES["TestScratch"]):  # type: ignore[misc]  # made of the page
         assert run.state == "Success", run.error
         assert list(below.iterdir()) == []
         assert not Path("written").exists()
-        with pytest.raises(EnvironmentRefused, match="is no folder"):
+        with pytest.raises(EnvironmentRefusedError, match="is no folder"):
             environment.replace(below=tmp_path / "no").setup(storage)
 
 

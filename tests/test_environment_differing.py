@@ -22,7 +22,7 @@ from flownb.displays.run import run_card
 from flownb.engine import installed as asking
 from flownb.engine.installed import installed
 from flownb.environments.differing import differences
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.flow import Requirements
 from flownb.runs import Run
 from flownb.storage import DirectoryStorage
@@ -50,7 +50,7 @@ def test_a_run_says_in_one_line_what_differs_from_the_capture(project: Path) -> 
     run = LocalEnvironment().execute(memory(project, OTHER), "one")
     assert run.state == "Success"
     assert run.differs == TOLD
-    assert Run.load(project, run.id).differs == TOLD
+    assert Run.load(run.id, project).differs == TOLD
     assert TOLD in run.logs
     assert run.logs.count("not as at its capture") == 1
     assert TOLD in run_card(run.record, []).text
@@ -78,9 +78,11 @@ def test_the_command_line_and_the_magic_say_it(project: Path) -> None:
 def test_strict_refuses_before_anything_is_recorded(project: Path) -> None:
     storage = memory(project, OTHER)
     for call in (LocalEnvironment(strict=True).execute, LocalEnvironment(strict=True).submit):
-        with pytest.raises(EnvironmentRefused, match=r"one is not as at its capture: Python .*was 3\.9\.1"):
+        with pytest.raises(
+            EnvironmentRefusedError, match=r"one is not as at its capture: Python .*was 3\.9\.1"
+        ):
             call(storage, "one")
-    with pytest.raises(EnvironmentRefused, match="not as at its capture"):
+    with pytest.raises(EnvironmentRefusedError, match="not as at its capture"):
         LocalEnvironment(strict=True).map(storage, "one", [{}])
     assert not (project / ".flownb").exists()
 
@@ -120,7 +122,7 @@ def test_modules_of_the_notebook_s_folder_are_compared(project: Path) -> None:
         run.error.message == "No module named 'gone'; at its capture gone was a module of the notebook's own"
     )
     with pytest.raises(
-        EnvironmentRefused, match=r"helper\.py was edited|its module gone is not there any more"
+        EnvironmentRefusedError, match=r"helper\.py was edited|its module gone is not there any more"
     ):
         LocalEnvironment(strict=True).execute(memory(project, captured), "one")
 
@@ -212,6 +214,6 @@ def test_what_cannot_be_asked_is_not_compared_and_refused_where_it_must_be(
     assert installed("other", {}, ["thing"]) is None
     found = differences(needing(), "other", {})
     assert str(found) == ""
-    with pytest.raises(EnvironmentRefused, match="cannot be asked what it has"):
+    with pytest.raises(EnvironmentRefusedError, match="cannot be asked what it has"):
         found.refuse()
     assert differences(flow("x", "1"), "other", {}).missing == {}

@@ -12,7 +12,7 @@ from environment_flows import flow, memory
 
 from flownb.environments import LocalEnvironment
 from flownb.environments.fields import as_memory
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.flow import Step
 from flownb.runs import State
 
@@ -56,13 +56,15 @@ def test_memory_is_bytes_or_a_text(written: Any, size: int | None) -> None:
     ],
 )
 def test_memory_that_says_nothing_is_refused(written: Any, words: str) -> None:
-    with pytest.raises(EnvironmentRefused, match="`memory`") as raised:
+    with pytest.raises(EnvironmentRefusedError, match="`memory`") as raised:
         LocalEnvironment(memory=written)
     assert words in str(raised.value)
 
 
 def test_a_limit_of_memory_that_another_engine_would_not_hold_is_refused() -> None:
-    with pytest.raises(EnvironmentRefused, match=r'limited by the engine "flownb" alone.* is "nbclient"'):
+    with pytest.raises(
+        EnvironmentRefusedError, match=r'limited by the engine "flownb" alone.* is "nbclient"'
+    ):
         LocalEnvironment(engine="nbclient", memory="500 MB")
 
 
@@ -86,7 +88,7 @@ def test_what_is_no_storage_is_refused_with_how_a_flow_runs(given: Any) -> None:
     here = LocalEnvironment()
     for start in (here.execute, here.submit, partial(here.map, grid=[{}])):
         with pytest.raises(
-            EnvironmentRefused, match=r"what is in a storage.*execute\(open_storage"
+            EnvironmentRefusedError, match=r"what is in a storage.*execute\(open_storage"
         ) as raised:
             start(given, "answer")
         assert ("flow.run()" in str(raised.value)) == (given is ANSWER)

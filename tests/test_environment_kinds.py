@@ -13,7 +13,7 @@ from flownb.cli import main
 from flownb.environments import load_environment
 from flownb.environments.chosen import environment_for, named_environment
 from flownb.environments.kinds import GROUP, kind_of, kinds
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.runs import Project, Run
 from flownb.storage import DirectoryStorage
 from flownb.testing.flows import sample
@@ -80,7 +80,7 @@ def test_a_flow_runs_in_a_registered_kind(project: Path) -> None:
     DirectoryStorage("store").add_flow(flow)
     called = CliRunner().invoke(main, ["run", "dir:store#sales", "--environment", "away", "-q"])
     assert called.exit_code == 0, called.output
-    environment = Run.load(project).record.environment
+    environment = Run.load(project=project).record.environment
     assert (environment["type"], environment["host"]) == ("far", "moon")
     assert environment_for(flow, Project.of(project), "far") == kind_of("far")()
 
@@ -90,12 +90,12 @@ def test_our_own_kinds_are_replaced_by_none_and_one_that_is_broken_hides_no_othe
     assert kind_of("local") is LocalEnvironment
     assert set(kinds()) == {"local", "far", "broken", "nokind", "wrong"}
     assert len(kinds()) == 5
-    with pytest.raises(EnvironmentRefused, match=r"'broken' of far-away cannot be loaded: Module"):
+    with pytest.raises(EnvironmentRefusedError, match=r"'broken' of far-away cannot be loaded: Module"):
         kind_of("broken")
     for word in ("nokind", "wrong"):
-        with pytest.raises(EnvironmentRefused, match=f"is no Environment of the kind '{word}'"):
+        with pytest.raises(EnvironmentRefusedError, match=f"is no Environment of the kind '{word}'"):
             kind_of(word)
-    with pytest.raises(EnvironmentRefused, match=r"no environment of the kind 'moon'; there are: .*far"):
+    with pytest.raises(EnvironmentRefusedError, match=r"no environment of the kind 'moon'; there are: .*far"):
         Environment.deserialize({"type": "moon"})
 
 
@@ -128,7 +128,7 @@ class OfOwn(Own):
     ],
 )
 def test_what_would_be_read_back_as_another_is_not_serialised(cls: type[Environment], words: str) -> None:
-    with pytest.raises(EnvironmentRefused, match=words) as raised:
+    with pytest.raises(EnvironmentRefusedError, match=words) as raised:
         cls().serialize()
     assert f"an entry point of the group {GROUP}" in str(raised.value)
     assert cls().describe()["type"] in ("local", f"{__name__}:{cls.__name__}")
@@ -137,5 +137,5 @@ def test_what_would_be_read_back_as_another_is_not_serialised(cls: type[Environm
 def test_a_kind_that_is_registered_nowhere_says_so_when_it_is_read() -> None:
     data = Own().serialize()
     assert data["type"] == "own"
-    with pytest.raises(EnvironmentRefused, match="no environment of the kind 'own'"):
+    with pytest.raises(EnvironmentRefusedError, match="no environment of the kind 'own'"):
         Environment.deserialize(data)

@@ -16,8 +16,9 @@ from flownb.callbacks import collect_metrics, notify
 from flownb.callbacks.references import Reference
 from flownb.callbacks.settings import from_settings
 from flownb.environments import Environment, LocalEnvironment, environment_names, load_environment
+from flownb.environments.fields import LocalOptions
 from flownb.environments.grid import points_of
-from flownb.errors import CallbackError, EnvironmentRefused, ParameterError
+from flownb.errors import CallbackError, EnvironmentRefusedError, ParameterError
 from flownb.parameters import Secret
 from flownb.runs import Project
 
@@ -97,7 +98,7 @@ def test_other_options_make_another_environment_and_are_checked() -> None:
     environment = LocalEnvironment(labels=["a"], timeout=5)
     assert environment.replace(timeout=6).timeout == 6
     assert environment.replace(timeout=6).labels == ("a",)
-    with pytest.raises(EnvironmentRefused, match="`timeout` is more than 0 seconds"):
+    with pytest.raises(EnvironmentRefusedError, match="`timeout` is more than 0 seconds"):
         environment.replace(timeout=0)
 
 
@@ -127,7 +128,7 @@ def test_one_callback_is_a_list_of_one() -> None:
     ],
 )
 def test_a_wrong_option_is_named_with_what_it_takes(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(EnvironmentRefused, match=f"^LocalEnvironment: .*{re.escape(words)}") as raised:
+    with pytest.raises(EnvironmentRefusedError, match=f"^LocalEnvironment: .*{re.escape(words)}") as raised:
         LocalEnvironment(**options)
     assert "hunter2" not in str(raised.value)
 
@@ -137,10 +138,36 @@ def test_a_callback_that_cannot_be_called_is_an_error() -> None:
         LocalEnvironment(on_exit="print")
 
 
-def test_an_environment_is_frozen() -> None:
+def test_an_environment_is_frozen_and_says_how_another_is_made() -> None:
     environment = LocalEnvironment()
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(EnvironmentRefusedError, match=r"replace\(timeout=\.\.\.\)"):
         environment.timeout = 3
+    with pytest.raises(EnvironmentRefusedError, match="`timeout` stays"):
+        del environment.timeout
+
+
+def test_replace_makes_another_environment_and_validates() -> None:
+    environment = LocalEnvironment(timeout=60, labels=["a"])
+    assert environment.replace(timeout=timedelta(minutes=2)) == LocalEnvironment(timeout=120, labels=["a"])
+    assert environment.timeout == 60
+    with pytest.raises(EnvironmentRefusedError, match="`timeout` is a number of seconds"):
+        environment.replace(timeout="soon")
+    with pytest.raises(EnvironmentRefusedError, match="`memory` is limited by the engine"):
+        LocalEnvironment(memory="1 GB").replace(engine="nbclient")
+
+
+def test_an_environment_shows_what_is_set_and_offers_what_is_its_own() -> None:
+    environment = LocalEnvironment(timeout=60, on_exit=[collect_metrics("metrics.csv")])
+    assert repr(environment) == "LocalEnvironment(on_exit=[collect_metrics(metrics.csv)], timeout=60.0)"
+    assert repr(LocalEnvironment()) == "LocalEnvironment()"
+    assert len(repr(LocalEnvironment(env={f"V{n}": "x" * 1000 for n in range(100)}))) < 300
+    offered = {name for name in dir(environment) if not name.startswith("_")}
+    assert {"timeout", "execute", "serialize", "replace"} <= offered
+    assert not {name for name in offered if name.startswith("model_")} | (offered & {"copy", "json", "dict"})
+
+
+def test_type_checkers_are_told_of_every_option() -> None:
+    assert set(LocalOptions.__annotations__) == set(LocalEnvironment.model_fields)
 
 
 def test_each_field_says_what_it_is() -> None:
@@ -176,7 +203,7 @@ def test_an_environment_goes_to_json_and_comes_back() -> None:
     ],
 )
 def test_what_is_unknown_or_newer_is_refused(data: dict[str, Any], words: str) -> None:
-    with pytest.raises(EnvironmentRefused, match=words):
+    with pytest.raises(EnvironmentRefusedError, match=words):
         Environment.deserialize(data)
 
 
@@ -218,7 +245,7 @@ def test_environments_are_named_in_the_projects_settings(project: Path) -> None:
 )
 def test_wrong_settings_are_told_with_their_place(project: Path, settings: str, words: str) -> None:
     (project / "flownb.toml").write_text(settings)
-    with pytest.raises(EnvironmentRefused, match=words):
+    with pytest.raises(EnvironmentRefusedError, match=words):
         load_environment(Project.of(project), "night")
 
 

@@ -17,7 +17,7 @@ from flownb.callbacks import collect_metrics
 from flownb.callbacks.references import Reference
 from flownb.cli import main
 from flownb.environments.options import options_of, read_options, take_flags
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.runs import Run
 from flownb.storage import DirectoryStorage
 from flownb.testing.flows import sample
@@ -114,7 +114,7 @@ def test_flags_go_before_what_the_environment_says(shell: Shell, project: Path) 
     called = CliRunner().invoke(main, ["run", "dir:store#sales", *words.split(), "-q"])
     assert called.exit_code == 0, called.output
     shell.ok(f"%flow run sales n=1 {words}")
-    kept = [dict(Run.load(project, run).record.environment) for run in ("last", called.output.strip())]
+    kept = [dict(Run.load(run, project).record.environment) for run in ("last", called.output.strip())]
     assert kept[0] == kept[1]
     assert (kept[0]["timeout"], kept[0]["labels"], kept[0]["env"]) == (50, ["night"], {"A": "1"})
     assert (kept[0]["backoff"], kept[0]["kernel"], kept[0]["step_timeout"]) == (0.5, "python3", 5)
@@ -170,6 +170,6 @@ def test_options_of_any_type_of_another_kind_are_read() -> None:
     environment = FarEnvironment(**read_options(FarEnvironment, typed))
     assert (environment.host, environment.port, environment.quick) == ("moon", 23, True)
     assert (environment.keys, environment.extra) == ((Path("a"), Path("b")), {"x": 1})
-    with pytest.raises(EnvironmentRefused, match="FarEnvironment: `port`"):
+    with pytest.raises(EnvironmentRefusedError, match="FarEnvironment: `port`"):
         FarEnvironment(**read_options(FarEnvironment, {"port": ["0"]}))
     assert json.loads(json.dumps(environment.serialize()))["host"] == "moon"

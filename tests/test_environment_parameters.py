@@ -17,7 +17,7 @@ from shell import ipython
 
 from flownb import LocalEnvironment
 from flownb.cli import main
-from flownb.errors import ParameterError, RunFailed
+from flownb.errors import ParameterError, RunFailedError
 from flownb.parameters import Text
 from flownb.runs import Run, State
 from flownb.storage import NotebookStorage
@@ -115,7 +115,7 @@ def call(*words: object) -> Result:
 
 
 def last() -> Run:
-    return Run.load(Path.cwd())
+    return Run.load(project=Path.cwd())
 
 
 @pytest.mark.kernel
@@ -127,7 +127,7 @@ def test_texts_become_what_the_notebook_declares(job: Path) -> None:
         run = environment.execute(storage, "job", typed).raise_for_state()
         assert run.parameters == recorded
         assert all(part in run.outputs["result"] for part in shown), run.outputs["result"]
-        assert Run.load(job.parent, run.id).parameters == recorded
+        assert Run.load(run.id, job.parent).parameters == recorded
 
 
 @pytest.mark.kernel
@@ -144,7 +144,7 @@ def test_what_is_wrong_ends_the_run_before_its_first_step(job: Path, engine: str
     assert (run.error.kind, run.error.message, run.error.step) == ("ParameterError", words, "")
     assert (run.error.traceback, run.error.line, run.record.attempt) == ("", None, 1)
     assert [step.state for step in run.steps] == ["Skipped"]
-    for kind in (ParameterError, RunFailed):
+    for kind in (ParameterError, RunFailedError):
         with pytest.raises(kind) as caught:
             run.raise_for_state()
         assert (str(caught.value), caught.value.exit_code) == (words, 2)
@@ -170,7 +170,7 @@ def test_a_default_that_cannot_be_made_is_told_with_its_line(job: Path) -> None:
     assert run.error is not None
     assert (run.error.kind, run.error.step, run.error.line) == ("OverflowError", "", None)
     with pytest.raises(
-        RunFailed, match=r"OverflowError: date value out of range\n    end = start \+ timedelta\(7\)"
+        RunFailedError, match=r"OverflowError: date value out of range\n    end = start \+ timedelta\(7\)"
     ):
         run.raise_for_state()
 

@@ -9,7 +9,7 @@ import pytest
 from environment_flows import flow, memory
 
 from flownb import LocalEnvironment
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.storage import DirectoryStorage, GitStorage, NotebookStorage, Storage
 from flownb.testing.flows import sample
 
@@ -47,7 +47,7 @@ def test_a_storage_that_cannot_be_reached_is_refused(kind: str, project: Path) -
         lambda: environment.map(storage, "a", [{}, {}]),
     ]
     for call in calls:
-        with pytest.raises(EnvironmentRefused, match="cannot be reached"):
+        with pytest.raises(EnvironmentRefusedError, match="cannot be reached"):
             call()
     assert not (project / ".flownb").exists()
 

@@ -15,10 +15,10 @@ import pytest
 from environment_flows import SECRET, flow, memory
 from polling import poll
 
-from flownb.callbacks import deserialize
+from flownb.callbacks.stored import deserialize
 from flownb.environments import LocalEnvironment
 from flownb.environments.asking import asked_by
-from flownb.errors import CallbackError, EnvironmentRefused, FlowNotFound, ParameterError
+from flownb.errors import CallbackError, EnvironmentRefusedError, FlowNotFoundError, ParameterError
 from flownb.flow import Flow, Parameter, Step
 from flownb.parameters import Text
 from flownb.runs import Run, Runs, State
@@ -107,7 +107,7 @@ def test_a_run_is_recorded_with_its_steps_outputs_and_files(project: Path) -> No
     assert notebook.metadata.flownb.run.state == "Success"
     assert notebook.cells[1].metadata.tags == ["injected-parameters"]
     assert notebook.cells[2].metadata.flownb.collected[0]["name"] == "rows"
-    assert Run.load(run._store.project).record == run.record
+    assert Run.load(project=run._store.project).record == run.record
 
 
 def test_a_failing_step_is_told_everywhere_alike(project: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_failed_run_is_tried_again_in_a_new_kernel(project: Path) -> None:
     ]
     assert nbformat.read(run.folder / "attempt-1.ipynb", 4).metadata.flownb.run.state == "Crashed"
     assert statuses(run)[-1] == "completed"
-    assert len(Runs.load(run._store.project)) == 1
+    assert len(Runs.load(project=run._store.project)) == 1
 
 
 def test_secrets_are_in_no_file_of_the_run(project: Path) -> None:
@@ -293,9 +293,9 @@ def test_paths_and_values_with_braces_arrive_as_they_are(project: Path) -> None:
     [
         ({}, {"m": 1}, ParameterError),
         ({}, {"n": "many"}, ParameterError),
-        ({"engine": "warp"}, {}, EnvironmentRefused),
-        ({"kernel": "fortran"}, {}, EnvironmentRefused),
-        ({"cwd": "/nowhere"}, {}, EnvironmentRefused),
+        ({"engine": "warp"}, {}, EnvironmentRefusedError),
+        ({"kernel": "fortran"}, {}, EnvironmentRefusedError),
+        ({"cwd": "/nowhere"}, {}, EnvironmentRefusedError),
     ],
 )
 def test_what_is_wrong_from_the_start_records_nothing(
@@ -303,7 +303,7 @@ def test_what_is_wrong_from_the_start_records_nothing(
 ) -> None:
     with pytest.raises(error):
         LocalEnvironment(**options).execute(memory(project, SALES), "sales", parameters)
-    with pytest.raises(FlowNotFound):
+    with pytest.raises(FlowNotFoundError):
         LocalEnvironment().execute(memory(project, SALES), "sale")
     gone = LocalEnvironment(on_exit=deserialize([{"callback": "no_such_module:tell"}]))
     with pytest.raises(CallbackError, match="no_such_module"):
@@ -334,7 +334,7 @@ def test_a_word_in_the_runs_folder_cancels_it(project: Path) -> None:
     def ask(run: Run) -> None:
         if not told.is_set() and "on\n" in run.logs:
             told.set()
-            Run.load(run._store.project, run.id).cancel()
+            Run.load(run.id, run._store.project).cancel()
 
     run = LocalEnvironment().execute(memory(project, slow), "slow", on_change=ask)
     assert run.state is State.CANCELLED

@@ -9,7 +9,7 @@ from environment_flows import SECRET, flow, memory
 
 from flownb.environments import LocalEnvironment
 from flownb.environments.secrecy import Secrecy
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.flow import Parameter, Step
 from flownb.parameters import Secret
 from flownb.runs import State
@@ -96,7 +96,7 @@ def test_an_engine_that_takes_no_secrets_is_refused_before_anything_is_recorded(
     storage = memory(project, flow("f", "1", parameters=(declared,), closure=(SECRET,)))
     environment = LocalEnvironment(engine="flownb-managed")
     given = {"token": value} if ask != "map" else [{"token": value}]
-    with pytest.raises(EnvironmentRefused, match="'flownb-managed' cannot be given secret parameters"):
+    with pytest.raises(EnvironmentRefusedError, match="'flownb-managed' cannot be given secret parameters"):
         getattr(environment, ask)(storage, "f", given)
     assert not (project / ".flownb").exists()
 

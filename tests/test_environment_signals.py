@@ -90,7 +90,7 @@ def test_a_script_that_is_told_to_end_cancels_its_runs_and_ends_so(
         assert process.returncode == -number, errors
     assert "went on" not in out
     assert exits(project) == ["Cancelled"] * count
-    assert [run.state for run in Runs.load(project)] == ["Cancelled"] * count
+    assert [run.state for run in Runs.load(project=project)] == ["Cancelled"] * count
 
 
 def test_a_script_s_own_handler_is_called_when_the_run_is_over(project: Path) -> None:

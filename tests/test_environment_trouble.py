@@ -79,14 +79,14 @@ def test_a_killed_supervisor_leaves_a_run_that_is_found_and_no_process(
 ) -> None:
     supervisors.append(supervise(WAITING))
     poll((project / "pids").exists, 40, what="the flow to be at work")
-    run = Run.load(Project.of(project))
+    run = Run.load(project=Project.of(project))
     written = lambda: nbformat.read(run.notebook, as_version=4).cells[-1].outputs  # noqa: E731
     poll(written, 10, what="the notebook to be kept up")
     assert run.state is State.RUNNING
     supervisors[0].kill()
     supervisors[0].wait()
     poll(lambda: not [pid for pid in pids_in(project) if lives(pid)], 5, what="the kernel's group to end")
-    (found,) = Runs.load(Project.of(project))
+    (found,) = Runs.load(project=Project.of(project))
     assert found.state is State.CRASHED
     assert found.error is not None
     assert found.error.kind == "DeadProcess"
@@ -109,7 +109,7 @@ def test_a_supervisor_that_is_interrupted_cancels_and_says_so(
     poll(
         lambda: not [pid for pid in pids_in(project) if lives(pid)], 5, what="the end of all that was started"
     )
-    notebook = nbformat.read(Run.load(Project.of(project)).notebook, as_version=4)
+    notebook = nbformat.read(Run.load(project=Project.of(project)).notebook, as_version=4)
     assert notebook.cells[-1].outputs[-1].ename == "Cancelled"
     assert "KeyboardInterrupt" in [output.get("ename") for output in notebook.cells[-1].outputs]
 
@@ -130,7 +130,7 @@ def test_a_full_disk_fails_the_run_with_that_word_and_leaves_what_was_there(
     assert state == "Failed", errors
     assert "File too large" in error
     assert (project / "exited").read_text() == "Failed"
-    failed, first = Runs.load(Project.of(project))
+    failed, first = Runs.load(project=Project.of(project))
     assert (failed.state, first.state) == (State.FAILED, State.SUCCESS)
     assert first.outputs["x"] == 1
     assert before.notebook.read_bytes() == kept
@@ -168,7 +168,7 @@ print("x" * 20_000)
     run = LocalEnvironment().execute(memory(small_disk, flow("f", fill)), "f")
     assert run.state is State.FAILED
     assert "full" in str(run.error) or "No space left on device" in str(run.error)
-    (again,) = Runs.load(Project.of(small_disk))
+    (again,) = Runs.load(project=Project.of(small_disk))
     assert again.state is State.FAILED
     assert nbformat.read(run.notebook, as_version=4).metadata.flownb.run.state == "Failed"
     assert not list(run.folder.glob("reserve"))

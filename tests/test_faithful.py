@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,37 @@ def test_a_real_kernel_gives_the_same(name: str, outputs: bool, project: Path) -
     assert {output: plain(run.outputs[output]) for output in run.outputs} == live.outputs["it"]
 
 
-def test_runs_in_threads_at_once_leave_the_main_module_as_it_was() -> None:
+def test_runs_in_eight_threads_at_once_do_not_meet_and_leave_the_main_module_alone() -> None:
+    """Each sees its own class in pickle, dataclasses and type hints, at the very time the others do."""
     flow = Flow.from_cell(
         "it",
-        "import sys, time\nseconds: float = 0.0\nclass A: pass\ntime.sleep(seconds)\nA.__module__",
+        "import pickle, sys, typing\n"
+        "from dataclasses import dataclass\n"
+        "n: int\n"
+        "meet: typing.Any\n"
+        "@dataclass\n"
+        "class A:\n"
+        "    n: int\n"
+        "    next: 'A | None' = None\n"
+        "meet.wait()\n"
+        "again = pickle.loads(pickle.dumps(A(n, A(n))))\n"
+        "good = type(again) is A and typing.get_type_hints(A)['next'] == typing.Optional[A]\n"
+        "meet.wait()\n"
+        "[n, again.next.n, good, __name__ == '__main__', sys.modules['__main__']]",
     )
-    main = sys.modules["__main__"]
-    with ThreadPoolExecutor(4) as pool:
-        done = [pool.submit(flow.run, seconds=seconds) for seconds in (0.03, 0.01, 0.02, 0.0, 0.01)]
-        assert [one.result() for one in done] == [{"result": "__main__"}] * 5
-    assert sys.modules["__main__"] is main
+    main, before = sys.modules["__main__"], set(sys.modules)
+    names = dict(vars(main))
+    meet = threading.Barrier(8, timeout=60)
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(flow.run, n=n, meet=meet) for n in range(8)]
+        assert [one.result() for one in done] == [{"result": [n, n, True, True, main]} for n in range(8)]
+    assert vars(main) == names
+    assert {name for name in set(sys.modules) - before if name.startswith("flow_")} == set()
+
+
+def test_what_a_flow_defines_can_be_sent_to_other_processes_while_it_runs() -> None:
+    flow = Flow.from_cell("it", "import cloudpickle\nclass A: n = 3\ncloudpickle.dumps(A())")
+    sent = flow.run()["result"]
+    program = f"import pickle; print(pickle.loads({sent!r}).n)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "3\n"

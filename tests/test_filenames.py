@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flownb.errors import NameRefused
+from flownb.errors import NameRefusedError
 from flownb.flow import check_name
 from flownb.storage.filenames import file_name, flow_name, is_hashed
 
@@ -104,7 +104,7 @@ def test_a_file_that_no_flow_gave_is_no_flow(file: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a\0", "-x", "a  b", "x" * 101])
 def test_what_is_no_name_has_no_file(name: str) -> None:
-    with pytest.raises(NameRefused):
+    with pytest.raises(NameRefusedError):
         check_name(name)
-    with pytest.raises(NameRefused):
+    with pytest.raises(NameRefusedError):
         file_name(name)

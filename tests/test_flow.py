@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flownb.errors import FlownbError, NameRefused
+from flownb.errors import FlownbError, NameRefusedError
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step, check_name, nearest_name
 
 FLOW = Flow(
@@ -42,7 +42,7 @@ def test_names_of_any_script_are_taken(name: str) -> None:
     ],
 )  # fmt: skip
 def test_hostile_names_are_refused_with_a_message_of_plain_characters(name: str) -> None:
-    with pytest.raises(NameRefused) as caught:
+    with pytest.raises(NameRefusedError) as caught:
         check_name(name)
     assert str(caught.value).isascii()
     assert len(str(caught.value)) < 250
@@ -56,7 +56,7 @@ def test_a_name_is_kept_in_its_composed_form() -> None:
 def test_any_text_is_a_name_or_refused(text: str) -> None:
     try:
         name = check_name(text)
-    except NameRefused:
+    except NameRefusedError:
         return
     assert check_name(name) == name
 
@@ -115,6 +115,27 @@ def test_an_error_shows_its_message_where_ipython_would_show_a_traceback() -> No
     assert FlownbError("what to do")._render_traceback_() == ["FlownbError: what to do"]
 
 
+def test_a_flow_shows_itself_in_a_line_whatever_it_carries() -> None:
+    table = Carried("table", "frozen", "x" * 4_000_000, identity="y" * 4_000_000, size=4_000_000)
+    steps = tuple(Step(f"step-{n}" + "long" * 20, "z" * 100_000) for n in range(50))
+    flow = Flow(
+        "sales",
+        parameters=(Parameter("region"),),
+        steps=(Step("load", "", outputs=("total",)), *steps),
+        closure=(table,),
+    )
+    assert repr(flow).startswith(
+        f"<Flow sales, version {flow.version}: parameters region; steps load, step-0"
+    )
+    for shown in (flow, table, steps[0]):
+        assert len(repr(shown)) < 400
+
+
+def test_a_flow_shows_its_card_in_a_notebook() -> None:
+    flow = Flow("sales", steps=(Step("load", "1"),))
+    assert f"version {flow.version}" in flow._repr_html_()
+
+
 # --- names, where a flow is made ---
 
 
@@ -131,7 +152,7 @@ def test_a_flow_and_its_steps_have_checked_names_from_the_start() -> None:
             lambda: Step(name, "1"),  # noqa: B023
             lambda: replace(FLOW, name=name),  # noqa: B023
         ):
-            with pytest.raises(NameRefused):
+            with pytest.raises(NameRefusedError):
                 make()
 
 

@@ -15,7 +15,7 @@ from shell import ipython
 from flownb import Environment, LocalEnvironment
 from flownb.cli import main
 from flownb.environments.chosen import changed_environment, environment_for, named_environment
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.flow import Flow
 from flownb.runs import Project, Runs
 from flownb.storage import DirectoryStorage, GitStorage, NotebookStorage, Storage, open_storage
@@ -92,7 +92,7 @@ def test_another_environment_can_be_asked_for_by_name_or_kind(shell: Shell, proj
     (project / "flownb.toml").write_text("[environments.day]\nretries = 2\n")
     assert environment_for(flow, Project(project), "day") == LocalEnvironment(retries=2)
     assert environment_for(flow, Project(project), "local") == LocalEnvironment()
-    with pytest.raises(EnvironmentRefused, match=r"no environment 'dya'; .*did you mean day"):
+    with pytest.raises(EnvironmentRefusedError, match=r"no environment 'dya'; .*did you mean day"):
         environment_for(flow, Project(project), "dya")
 
 
@@ -106,7 +106,7 @@ def test_magic_and_command_line_run_in_the_environment_that_the_flow_keeps(
     assert shell.ok("%flow run a").result.outputs["result"] == "data"
     called = CliRunner().invoke(main, ["run", "dir:store#a", "-q"], standalone_mode=False)
     assert called.return_value == 0, called.output
-    runs = Runs.load(project)
+    runs = Runs.load(project=project)
     assert [tuple(run.labels) for run in runs] == [("night",)] * 2
     assert [run.record.environment["timeout"] for run in runs] == [3600.0] * 2
     told = (project / "m.csv").read_text()
@@ -164,7 +164,7 @@ def test_a_flow_read_from_cells_alone_knows_the_name_and_runs_in_what_the_file_s
     assert flow.environment == {"named": "night", "named_in": "flownb.toml"}
     found = environment_for(flow, Project(project))
     assert found.labels == ("night",)
-    with pytest.raises(EnvironmentRefused, match="only its name is known, 'night'"):
+    with pytest.raises(EnvironmentRefusedError, match="only its name is known, 'night'"):
         Environment.deserialize(flow.environment)
 
 

@@ -23,7 +23,7 @@ from flownb.engine import Ending, Limits, Secrets, Silent, Stop, execute
 from flownb.engine.fork.interpreter import Launch
 from flownb.engine.fork.run import launch_for
 from flownb.engine.fork.templates import templates
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -158,7 +158,7 @@ def test_silent_code_leaves_no_trace_and_errors_of_it_are_told() -> None:
 
 
 def test_a_secret_that_is_wrong_ends_the_run_before_anything_is_said_of_it() -> None:
-    with pytest.raises(EnvironmentRefused, match="could not be given to the kernel: NameError"):
+    with pytest.raises(EnvironmentRefusedError, match="could not be given to the kernel: NameError"):
         watched("1", secrets=Secrets("token = unknown", ("hunter2",)))
 
 
@@ -325,7 +325,7 @@ def test_a_kernel_that_cannot_be_forked_runs_in_the_standard_engine_and_that_is_
     assert (ending.how, ending.engine) == ("success", "nbclient")
     assert watch.text(0) == "42\n"
     assert "cannot: the kernel is not started as `python -m ipykernel_launcher`" in ending.notes[0]
-    with pytest.raises(EnvironmentRefused, match="`memory` is limited by the engine 'flownb' alone"):
+    with pytest.raises(EnvironmentRefusedError, match="`memory` is limited by the engine 'flownb' alone"):
         watched("print(6 * 7)", kernel="wrapped", limits=Limits(memory=10**10))
 
 

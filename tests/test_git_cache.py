@@ -16,7 +16,7 @@ from git_exchange import FIXTURES, add, exchange, flow, pull, push, tip, values,
 from git_servers import git, hook
 from polling import poll
 
-from flownb.errors import FlowExists, StorageError
+from flownb.errors import FlowExistsError, StorageError
 from flownb.storage.base import Storage
 from flownb.storage.git.addresses import parse_address
 from flownb.storage.git.cache import clone_for, place_of
@@ -239,7 +239,7 @@ def test_a_flow_that_others_pushed_since_is_there_already(
     assert list(at_url.flows) == ["co2"]
     add(both[0], "rain", 1)
     push(both[0])
-    with pytest.raises(FlowExists, match="rain already"):
+    with pytest.raises(FlowExistsError, match="rain already"):
         at_url.add_flow(flow("rain", 2))
     location = at_url.add_flow(flow("rain", 2), replace=True)
     assert at_url.history("rain")[0].location == location

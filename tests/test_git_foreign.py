@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from git_repositories import bare, configured, flow, git, work_tree
 
-from flownb.errors import NotTrusted
+from flownb.errors import NotTrustedError
 from flownb.storage import trust
 from flownb.storage.git import GitStorage
 
@@ -66,7 +66,7 @@ def test_flows_that_git_itself_brought_are_asked_for_once(theirs: Path, way: str
     place = cloned(theirs, *options)
     if then:
         git(place, *then)
-    with pytest.raises(NotTrusted, match=r"theirs\.git"):
+    with pytest.raises(NotTrustedError, match=r"theirs\.git"):
         runs(place)
     assert trust.trust(GitStorage(place))
     assert runs(place) == "theirs"
@@ -74,14 +74,14 @@ def test_flows_that_git_itself_brought_are_asked_for_once(theirs: Path, way: str
 
 
 def test_a_clone_whose_head_is_the_branch_of_flows_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         runs(cloned(remote_with(tmp_path / "theirs.git", 1, "flownb")))
 
 
 def test_what_was_fetched_from_no_remote_at_all_is_asked_for(tmp_path: Path, theirs: Path) -> None:
     mine = work_tree(tmp_path / "mine")
     git(mine, "fetch", "-q", str(theirs), "flownb:flownb")
-    with pytest.raises(NotTrusted, match="theirs"):
+    with pytest.raises(NotTrustedError, match="theirs"):
         runs(mine)
 
 
@@ -93,7 +93,7 @@ def test_another_branch_of_the_remote_is_asked_for_beside_ones_own(tmp_path: Pat
     git(mine, "branch", "-q", "other", "origin/flownb")
     assert runs(mine) == "mine"
     for version in ("other", "origin/flownb", git(mine, "rev-parse", "other")):
-        with pytest.raises(NotTrusted, match="restore"):
+        with pytest.raises(NotTrustedError, match="restore"):
             runs(mine, f"co2@{version}")
 
 
@@ -102,7 +102,7 @@ def test_own_flows_on_top_of_what_git_brought_make_it_none_of_ones_own(theirs: P
     git(place, "checkout", "-q", "main")
     GitStorage(place).add_flow(flow("mine"))
     git(place, "update-ref", "-d", "refs/remotes/origin/flownb")
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         runs(place)
 
 
@@ -112,7 +112,7 @@ def test_a_branch_that_was_reset_to_the_remotes_is_asked_for(tmp_path: Path, the
     git(mine, "remote", "add", "origin", str(theirs))
     git(mine, "fetch", "-q", "origin")
     git(mine, "branch", "-q", "-f", "flownb", "origin/flownb")
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         runs(mine)
 
 
@@ -175,7 +175,7 @@ def test_another_repository_at_the_same_place_is_asked_for_anew(tmp_path: Path, 
     place.rename(tmp_path / "away")
     other = remote_with(tmp_path / "other.git", "other")
     place = cloned(other)
-    with pytest.raises(NotTrusted) as caught:
+    with pytest.raises(NotTrustedError) as caught:
         runs(place)
     assert str(theirs) in str(caught.value)
     assert str(other) in str(caught.value)
@@ -192,7 +192,7 @@ def test_what_is_pulled_from_another_remote_is_asked_for_anew(tmp_path: Path, th
     git(somebody, "fetch", "-q", str(theirs), "flownb:flownb")
     GitStorage(somebody).add_flow(flow("co2", "worse"), replace=True)
     GitStorage(place, remote=str(somebody)).pull()
-    with pytest.raises(NotTrusted, match="somebody now; you trusted it when"):
+    with pytest.raises(NotTrustedError, match="somebody now; you trusted it when"):
         runs(place)
 
 

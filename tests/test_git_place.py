@@ -9,7 +9,7 @@ import pytest
 from git_repositories import bare, flow, git, work_tree
 
 from flownb.document import to_dict
-from flownb.errors import FlowNotFound
+from flownb.errors import FlowNotFoundError
 from flownb.files import notebook_bytes
 from flownb.storage.git import GitStorage
 from flownb.storage.git.place import folder_of
@@ -121,7 +121,7 @@ def test_a_digest_of_another_flow_or_too_short_a_one_is_refused(repo: Path) -> N
     storage.add_flow(flow("co2"))
     storage.add_flow(flow("other"))
     for asked in (flow("other").version, flow("co2").digest[:6], "0" * 64):
-        with pytest.raises(FlowNotFound, match="its newest versions"):
+        with pytest.raises(FlowNotFoundError, match="its newest versions"):
             storage.resolve(f"co2@{asked}")
 
 
@@ -133,11 +133,11 @@ def test_versions_are_counted_back_in_the_flows_own_history(repo: Path) -> None:
         storage.add_flow(flow("other", number), replace=True)
     for back, location in enumerate(reversed(locations)):
         assert storage.resolve(f"co2@~{back}") == location
-    with pytest.raises(FlowNotFound, match="it has 3 versions"):
+    with pytest.raises(FlowNotFoundError, match="it has 3 versions"):
         storage.resolve("co2@~3")
     storage.remove("co2")
     assert storage.resolve("co2@~1") == locations[-1]
-    with pytest.raises(FlowNotFound, match="it was removed by"):
+    with pytest.raises(FlowNotFoundError, match="it was removed by"):
         storage.resolve("co2@~0")
 
 

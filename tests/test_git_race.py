@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from git_repositories import assert_whole, flow, git, work_tree
 
-from flownb.errors import FlowExists
+from flownb.errors import FlowExistsError
 from flownb.storage.git import GitStorage, writing
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_of_two_who_add_one_name_the_later_one_is_told(first: bool, tmp_path: Pa
     if not first:
         storage.add_flow(flow("co2"))
     found = interrupt(lambda: by_flownb(repo, "new"))
-    with pytest.raises(FlowExists, match="holds a flow new already"):
+    with pytest.raises(FlowExistsError, match="holds a flow new already"):
         storage.add_flow(flow("new", "ours"))
     assert len(found) == 1
     assert GitStorage(repo).get_flow("new") == flow("new", "by another")

@@ -8,7 +8,7 @@ import pytest
 from git_exchange import FIXTURES, add, exchange, pull, push
 from git_repositories import work_tree
 
-from flownb.errors import FlowConflict, StorageError
+from flownb.errors import FlowConflictError, StorageError
 from flownb.storage.git.command import Completed
 from flownb.storage.git.refusals import refusal
 
@@ -37,7 +37,7 @@ def test_a_conflict_tells_the_command_lines_and_the_python_beside_them(both: tup
     add(first, value=2)
     push(first)
     add(second, value=3)
-    with pytest.raises(FlowConflict) as caught:
+    with pytest.raises(FlowConflictError) as caught:
         pull(second)
     lines = str(caught.value).splitlines()
     assert f"  flownb pull {second} --take ours" in lines

@@ -10,7 +10,7 @@ import pytest
 from git_exchange import FIXTURES, add, flow, pull, push, subjects, tip, values, whole
 from git_servers import git
 
-from flownb.errors import FlowConflict, StorageError
+from flownb.errors import FlowConflictError, StorageError
 from flownb.flow import Requirements
 from flownb.storage.git.storage import GitStorage
 
@@ -138,7 +138,7 @@ def test_one_flow_changed_on_both_sides_is_told_with_both_versions(
     add(ann, "rain")
     mine = add(ann, value=3)
     for action in (push, pull):
-        with pytest.raises(FlowConflict) as caught:
+        with pytest.raises(FlowConflictError) as caught:
             action(ann)
         [conflict] = caught.value.conflicts
         assert (conflict.name, conflict.ours.id, conflict.theirs.id) == ("co2", mine, theirs)
@@ -178,7 +178,7 @@ def test_a_flow_changed_here_and_removed_there_is_a_conflict(both: tuple[Path, P
     GitStorage(bob).remove("co2")
     push(bob)
     add(ann, value=3)
-    with pytest.raises(FlowConflict, match=r"\(removed\)") as caught:
+    with pytest.raises(FlowConflictError, match=r"\(removed\)") as caught:
         push(ann)
     assert caught.value.conflicts[0].theirs.removed
     push(ann, "theirs")
@@ -192,7 +192,7 @@ def test_a_flow_that_was_changed_there_and_back_is_still_a_conflict(both: tuple[
     add(bob, value=1)
     push(bob)
     add(ann, value=3)
-    with pytest.raises(FlowConflict):
+    with pytest.raises(FlowConflictError):
         push(ann)
 
 

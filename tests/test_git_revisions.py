@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from git_repositories import assert_whole, flow, git, work_tree
 
-from flownb.errors import FlowNotFound, StorageError
+from flownb.errors import FlowNotFoundError, StorageError
 from flownb.storage.git import GitStorage
 
 DAYS = ("2024-03-01T12:00:00+00:00", "2024-03-05T12:00:00+00:00", "2024-03-09T12:00:00+00:00")
@@ -109,10 +109,10 @@ def test_tags_that_mean_something_else_are_refused(tag: str, storage: GitStorage
 
 def test_what_means_two_commits_is_refused(repo: Path, storage: GitStorage, ids: list[str]) -> None:
     git(repo, "tag", ids[0][:7], ids[1])
-    with pytest.raises(FlowNotFound, match=r"means several things: refs/tags/.*the commit"):
+    with pytest.raises(FlowNotFoundError, match=r"means several things: refs/tags/.*the commit"):
         storage.get_flow(f"co2@{ids[0][:7]}")
     git(repo, "tag", "flownb", ids[0])
-    with pytest.raises(FlowNotFound, match="means several things"):
+    with pytest.raises(FlowNotFoundError, match="means several things"):
         storage.get_flow("co2@flownb")
     assert storage.get_flow("co2@tags/flownb") == flow("co2", 0)
 
@@ -172,7 +172,7 @@ def test_the_history_tells_every_version_newest_first_with_who_and_when(
     assert {version.who for version in history} == {"Mara Müller"}
     assert [version.message for version in history] == ["Change co2", "Change co2", "Add co2"]
     assert [storage.get_flow(version.location) for version in history] == [flow("co2", n) for n in (2, 1, 0)]
-    with pytest.raises(FlowNotFound, match="did you mean co2"):
+    with pytest.raises(FlowNotFoundError, match="did you mean co2"):
         storage.history("co3")
 
 
@@ -184,11 +184,11 @@ def test_a_removed_flow_keeps_its_history_and_its_versions(
     history = storage.history("co2")
     assert (history[0].removed, len(history)) == (True, 4)
     assert storage.get_flow(f"co2@{ids[0]}") == flow("co2", 0)
-    with pytest.raises(FlowNotFound):
+    with pytest.raises(FlowNotFoundError):
         storage.get_flow("co2")
-    with pytest.raises(FlowNotFound, match="does not have it"):
+    with pytest.raises(FlowNotFoundError, match="does not have it"):
         storage.get_flow(history[0].location)
-    with pytest.raises(FlowNotFound):
+    with pytest.raises(FlowNotFoundError):
         storage.remove("co2")
     location = storage.restore(f"co2@{ids[1]}")
     assert storage.get_flow("co2") == flow("co2", 1)

@@ -23,7 +23,7 @@ from git_repositories import (
 )
 
 from flownb.document import dumps, loads
-from flownb.errors import FlowExists, FlowNotFound, StorageError
+from flownb.errors import FlowExistsError, FlowNotFoundError, StorageError
 from flownb.storage import Storage
 from flownb.storage.git import GitStorage
 
@@ -85,7 +85,7 @@ def test_a_name_that_is_there_is_refused_unless_replaced_and_the_same_content_is
 ) -> None:
     storage = GitStorage(repo)
     first = storage.add_flow(flow("co2"))
-    with pytest.raises(FlowExists, match="holds a flow co2 already; replace=True"):
+    with pytest.raises(FlowExistsError, match="holds a flow co2 already; replace=True"):
         storage.add_flow(flow("co2"))
     assert storage.add_flow(flow("co2"), replace=True) == first
     assert git(repo, "rev-list", "--count", "flownb") == "1"
@@ -118,9 +118,9 @@ def test_in_takes_a_name_or_a_flow_with_that_content(repo: Path) -> None:
 def test_an_empty_storage_holds_nothing_and_says_so(repo: Path) -> None:
     storage = GitStorage(repo)
     assert (storage.flows, storage.problems) == ({}, ())
-    with pytest.raises(FlowNotFound, match="its branch flownb has no commit yet"):
+    with pytest.raises(FlowNotFoundError, match="its branch flownb has no commit yet"):
         storage.get_flow("co2")
-    with pytest.raises(FlowNotFound):
+    with pytest.raises(FlowNotFoundError):
         storage.history("co2")
     assert storage.build() is storage
 
@@ -291,10 +291,10 @@ def test_eight_processes_at_once_lose_nothing(repo: Path) -> None:
 @pytest.mark.kernel
 def test_of_two_processes_that_add_one_name_one_is_told_that_it_is_there(repo: Path) -> None:
     code = (
-        "import sys\nfrom flownb.errors import FlowExists\nfrom flownb.storage.git import GitStorage\n"
+        "import sys\nfrom flownb.errors import FlowExistsError\nfrom flownb.storage.git import GitStorage\n"
         "from git_repositories import flow\n"
         "try:\n    GitStorage(sys.argv[1]).add_flow(flow('co2', sys.argv[2]))\n"
-        "except FlowExists:\n    sys.exit(3)\n"
+        "except FlowExistsError:\n    sys.exit(3)\n"
     )
     writers = [
         subprocess.Popen([sys.executable, "-c", code, str(repo), str(number)], cwd=Path(__file__).parent)

@@ -47,10 +47,12 @@ LAYERS = (
 
 #: imports that go up on purpose, by module
 EXCEPTIONS = {
+    # for type checkers alone: the error of a failed run has that run
+    "flownb.errors": {"runs"},
     # `flownb/__init__.py` hands names on, and belongs to no layer
     "flownb": set(LAYERS),
     # the convenience methods of `Flow` (`Flow.read`, `flow.run`, ...) call what is above, inside functions
-    "flownb.flow": {"graph", "capture", "document", "engine"},
+    "flownb.flow": {"graph", "capture", "document", "engine", "displays"},
     # it shows itself
     "flownb.graph": {"displays"},
 }

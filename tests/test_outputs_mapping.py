@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flownb.errors import OutputError
+from flownb.errors import OutputError, OutputNotFoundError
 from flownb.runs import Outputs
-from flownb.runs.outputs import OutputNotFoundError, declared_outputs
+from flownb.runs.outputs import declared_outputs
 from flownb.runs.record import OutputRecord, StepRecord
 from flownb.runs.values import store
 

@@ -110,7 +110,9 @@ def test_what_a_form_needs_is_there() -> None:
 
 def test_without_a_type_the_default_tells() -> None:
     parameters = [("1", "whole number or number"), ("'a'", "text"), ("[1]", "list"), ("None", "anything")]
-    flow = Flow("f", tuple(Parameter(f"p{n}", "", default) for n, (default, _) in enumerate(parameters)))
+    flow = Flow(
+        "f", parameters=tuple(Parameter(f"p{n}", "", default) for n, (default, _) in enumerate(parameters))
+    )
     assert [info.type for info in describe(flow)] == [text for _, text in parameters]
 
 
@@ -282,7 +284,7 @@ def test_hostile_annotations_and_defaults_never_run(tmp_path: Path) -> None:
             Parameter("x", "", annotation),
             Parameter("x", annotation, "1"),
         ):
-            flow = Flow("f", (parameter,), closure=flow_of("x: int").closure)
+            flow = Flow("f", parameters=(parameter,), closure=flow_of("x: int").closure)
             assert describe(flow)[0].name == "x"
             coercion_source(flow)
             settled = Settling(flow).source
@@ -324,7 +326,9 @@ LIMIT = {touch}
 
     flow = Flow(
         "f",
-        tuple(Parameter(name.lower(), name, touch) for name in ("Color", "Shade", "Tone", "Alias")),
+        parameters=tuple(
+            Parameter(name.lower(), name, touch) for name in ("Color", "Shade", "Tone", "Alias")
+        ),
         closure=entries(IMPORTS + definitions),
     )
     describe(flow)

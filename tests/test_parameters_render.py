@@ -467,7 +467,7 @@ HOSTILE_NAMES = [
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=range(len(HOSTILE_NAMES)))
 def test_hostile_names_never_become_code(name: str) -> None:
-    flow = Flow("sales", (Parameter(name, "str"),))
+    flow = Flow("sales", parameters=(Parameter(name, "str"),))
     for write in (render_assignments, render_secrets):
         with pytest.raises(ParameterError) as caught:
             write({name: "x"}, flow)
@@ -489,5 +489,5 @@ def test_a_value_that_cannot_be_written_names_its_parameter() -> None:
 @given(st.text())
 def test_text_from_outside_is_text_in_the_cell(text: str) -> None:
     namespace: dict[str, Any] = {}
-    exec(render_assignments({"x": text}, Flow("f", (Parameter("x", "str"),))), {}, namespace)
+    exec(render_assignments({"x": text}, Flow("f", parameters=(Parameter("x", "str"),))), {}, namespace)
     assert namespace == {"x": text}

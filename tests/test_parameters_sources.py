@@ -251,7 +251,7 @@ def test_a_secret_gets_into_a_run_and_nowhere_else(script: str, book: Path) -> N
     (book.parent / "token.txt").write_text(VALUE + "\n")
     done = shell(script, book.parent, MAIL_TOKEN=VALUE)
     assert (done.returncode, done.stderr) == (0, "")
-    run = Run.load(book.parent, done.stdout.strip())
+    run = Run.load(done.stdout.strip(), book.parent)
     assert run.outputs["size"] == len(VALUE)
     assert run.parameters == {"token": "***"}
     assert [

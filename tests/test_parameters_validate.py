@@ -555,7 +555,7 @@ def test_without_given_values_pydantic_is_not_imported() -> None:
 
     code = (
         "import sys; from flownb.flow import *; from flownb.parameters import *\n"
-        "flow = Flow('f', (Parameter('n', 'Annotated[int, Field(ge=0)]', '1'),), closure=(\n"
+        "flow = Flow('f', parameters=(Parameter('n', 'Annotated[int, Field(ge=0)]', '1'),), closure=(\n"
         "  Carried('Field', 'import', 'from pydantic import Field'),\n"
         "  Carried('Annotated', 'import', 'from typing import Annotated')))\n"
         "validate(flow, {}); print(describe(flow)[0].type); coercion_source(flow)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flownb.errors import FlownbError, NameRefused, StorageError
+from flownb.errors import FlownbError, NameRefusedError, StorageError
 from flownb.storage import parse_reference
 from flownb.storage.reference import location, split_location
 
@@ -77,5 +77,5 @@ def test_a_location_is_split_into_what_it_was_made_of() -> None:
     assert split_location(location("co2")) == ("co2", None)
     with pytest.raises(StorageError, match="leave the @ out"):
         split_location("co2@")
-    with pytest.raises(NameRefused):
+    with pytest.raises(NameRefusedError):
         split_location("a.b@c")

@@ -44,7 +44,7 @@ def recorded(project: Path, run_id: str = "20261129-130000-aa0000bb1111", **fiel
         stored = value if isinstance(value, dict) and "format" in value else None
         data = stored or store_value(name, value, record.outputs_folder)
         store.add_output(run_id, OutputRecord.from_json(data))
-    return Run.load(store.project, run_id)
+    return Run.load(run_id, store.project)
 
 
 def text_of(html: str) -> str:
@@ -121,7 +121,7 @@ def test_the_executed_notebook_opens_from_the_notebook(
     (project / "deep folder").mkdir()
     monkeypatch.setenv("JPY_SESSION_NAME", str(project / "deep folder" / "a.ipynb"))
     assert f'href="../{OPEN}/sales-bb1111.ipynb"' in run._repr_html_()
-    assert f'href="../{OPEN}/sales-bb1111.ipynb"' in Runs.load(project)._repr_html_()
+    assert f'href="../{OPEN}/sales-bb1111.ipynb"' in Runs.load(project=project)._repr_html_()
 
 
 def test_no_link_is_made_where_its_place_is_taken_or_leads_elsewhere(project: Path) -> None:
@@ -166,14 +166,18 @@ def test_parameters_are_shown_with_the_defaults_that_counted_and_no_secret(proje
     run = recorded(project, parameters={"rows": "500"}, digest=flow.digest)
     write(flow, run.document)
     assert "parameters rows=500 , since=1958-01-01 , token=***" in text_of(run._repr_html_())
-    for shown in (Runs.load(project)._repr_html_(), str(Runs.load(project)), run._repr_html_()):
+    for shown in (
+        Runs.load(project=project)._repr_html_(),
+        str(Runs.load(project=project)),
+        run._repr_html_(),
+    ):
         assert "hunter2" not in shown
-    assert str(Runs.load(project)).splitlines()[0].split()[5:8] == ["ROWS", "SINCE", "TOKEN"]
+    assert str(Runs.load(project=project)).splitlines()[0].split()[5:8] == ["ROWS", "SINCE", "TOKEN"]
 
 
 def test_a_run_that_goes_on_shows_a_clock_and_the_end_of_its_log(project: Path) -> None:
     started = datetime.now(UTC) - timedelta(seconds=75)
-    steps = [StepRecord("load", 0, "Running", started=started), StepRecord("report", 1)]
+    steps = [StepRecord("load", 0, State.RUNNING, started=started), StepRecord("report", 1)]
     run = recorded(project, state=State.RUNNING, started=started, ended=None, steps=steps)
     run.record.log.write_bytes(b"".join(b"line %d\n" % number for number in range(2000)) + b"\xff<b>\n")
     from flownb.displays.run import run_card
@@ -190,18 +194,18 @@ def test_a_run_that_goes_on_shows_a_clock_and_the_end_of_its_log(project: Path) 
 
 def test_ids_in_the_table_are_short_and_name_the_run(project: Path) -> None:
     run = recorded(project, labels=["big"], outputs={"best": 8, "all": [1, 2], "text": "fine"})
-    header, line = str(Runs.load(project)).splitlines()
+    header, line = str(Runs.load(project=project)).splitlines()
     assert line.split()[0] == "bb1111"
-    assert Run.load(project, "bb1111") == run
+    assert Run.load("bb1111", project) == run
     assert header.split()[5:7] == ["BEST", "TEXT"]
-    assert Runs.load(project).shown().to_text(66).splitlines()[0].split() == [
+    assert Runs.load(project=project).shown().to_text(66).splitlines()[0].split() == [
         *("RUN", "FLOW", "STATE", "STARTED", "TIME", "BEST", "TEXT"),
     ]
 
 
 def test_many_parameters_share_a_column(project: Path) -> None:
     recorded(project, parameters={f"p{number}": str(number) for number in range(30)})
-    header, line = Runs.load(project).shown().to_text().splitlines()
+    header, line = Runs.load(project=project).shown().to_text().splitlines()
     assert "PARAMETERS" in header
     assert "p0=0, p1=1" in line
-    assert max(map(len, Runs.load(project).shown().to_text(80).splitlines())) <= 80
+    assert max(map(len, Runs.load(project=project).shown().to_text(80).splitlines())) <= 80

@@ -91,7 +91,7 @@ def recorded(
         output = OutputRecord.from_json(store_value(name, value, record.outputs_folder))
         with_store.add_output(run_id, output, key)
     with_store.close()
-    return Run.load(root, run_id)
+    return Run.load(run_id, root)
 
 
 def call(*words: object) -> Result:
@@ -119,8 +119,8 @@ def test_what_one_recorded_oneself_is_read_back(project: Path, engine: str) -> N
     run = LocalEnvironment(engine=engine).execute(memory(project, made), "f")
     assert run.outputs["y"] == OrderedDict(a=1)
     assert {each.name: each.format for each in run.outputs.records} == {"y": "cloudpickle", "n": "json"}
-    assert Run.load(project).outputs["y"] == OrderedDict(a=1)
-    code = "from flownb.runs import Run; print(Run.load('.').outputs['y'])"
+    assert Run.load(project=project).outputs["y"] == OrderedDict(a=1)
+    code = "from flownb.runs import Run; print(Run.load().outputs['y'])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
     )
@@ -153,7 +153,7 @@ def test_a_record_cannot_say_of_itself_that_it_is_signed(project: Path) -> None:
     for more in ({"signed": True}, {"signature": "00" * 32}, {"signature": True}, {"signature": "ü"}):
         rows(project, "UPDATE outputs SET data = ?", json.dumps({**json.loads(text), **more}))
         with pytest.raises(OutputError, match="is pickled"):
-            Run.load(project).outputs["trap"]
+            Run.load(project=project).outputs["trap"]
     assert ACTED == []
 
 
@@ -172,10 +172,10 @@ def test_a_signed_record_that_was_changed_is_not_signed(
     project: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     recorded(project, {"y": Trap()}, key=Key.made())
-    assert Run.load(project).outputs.records[0].signed
+    assert Run.load(project=project).outputs.records[0].signed
     ((text,),) = rows(project, "SELECT data FROM outputs")
     rows(project, "UPDATE outputs SET data = ?", json.dumps(change(json.loads(text))))
-    assert not Run.load(project).outputs.records[0].signed
+    assert not Run.load(project=project).outputs.records[0].signed
 
 
 def test_another_format_makes_no_pickle_of_what_is_not_signed(project: Path) -> None:
@@ -183,7 +183,7 @@ def test_another_format_makes_no_pickle_of_what_is_not_signed(project: Path) -> 
     for form in ("json", "typed", "python", "npy", "parquet", "arrow", "text", "bytes", "picture"):
         rows(project, "UPDATE outputs SET data = json_set(data, '$.format', ?)", form)
         try:
-            Run.load(project).outputs["y"]
+            Run.load(project=project).outputs["y"]
         except OutputError:
             continue
     assert ACTED == []
@@ -196,8 +196,8 @@ def test_a_signed_record_holds_for_its_own_run_only(project: Path) -> None:
     shutil.copytree(
         project / ".flownb/runs/r1/outputs", project / ".flownb/runs/r2/outputs", dirs_exist_ok=True
     )
-    assert not Run.load(project, "r2").outputs.records[0].signed
-    assert Run.load(project, "r1").outputs.records[0].signed
+    assert not Run.load("r2", project).outputs.records[0].signed
+    assert Run.load("r1", project).outputs.records[0].signed
 
 
 def test_a_file_that_was_changed_since_is_not_read(project: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_file_that_was_changed_since_is_not_read(project: Path) -> None:
     (path,) = (project / ".flownb/runs/r1/outputs").glob("*.pkl")
     path.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(OutputError, match="is not as it was written"):
-        Run.load(project).outputs["y"]
+        Run.load(project=project).outputs["y"]
     assert ACTED == []
 
 
@@ -214,9 +214,9 @@ def test_a_project_that_was_moved_keeps_its_outputs(tmp_path: Path) -> None:
     before.mkdir()
     recorded(before, {"y": OrderedDict(a=1)}, key=Key.made())
     before.rename(after)
-    assert Run.load(after).outputs["y"] == OrderedDict(a=1)
+    assert Run.load(project=after).outputs["y"] == OrderedDict(a=1)
     shutil.copytree(after, tmp_path / "copy")
-    assert Run.load(tmp_path / "copy").outputs["y"] == OrderedDict(a=1)
+    assert Run.load(project=tmp_path / "copy").outputs["y"] == OrderedDict(a=1)
 
 
 def test_what_another_user_signed_is_not_ones_own(
@@ -225,10 +225,10 @@ def test_what_another_user_signed_is_not_ones_own(
     recorded(project, {"y": Trap()}, key=Key.made())
     somebody_elses(monkeypatch, tmp_path)
     with pytest.raises(OutputError, match="is pickled"):
-        Run.load(project).outputs["y"]
+        Run.load(project=project).outputs["y"]
     Key.made()
     with pytest.raises(OutputError, match="is pickled"):
-        Run.load(project).outputs["y"]
+        Run.load(project=project).outputs["y"]
     assert ACTED == []
 
 
@@ -243,7 +243,7 @@ def test_a_drawing_is_shown_without_what_it_could_run(project: Path) -> None:
             raise TypeError
 
     recorded(project, {"drawing": Drawing()})
-    picture = Run.load(project).outputs["drawing"]
+    picture = Run.load(project=project).outputs["drawing"]
     shown, _ = DisplayFormatter().format(picture)
     assert set(shown) == {"text/html", "text/plain"}
     assert "script" not in shown["text/html"]
@@ -265,13 +265,13 @@ def test_trusting_a_run_lets_its_outputs_be_read(
     assert "nothing that needs" in call("trust", "--run", "r1").output
     somebody_elses(monkeypatch, tmp_path)
     with pytest.raises(OutputError, match="is pickled"):
-        Run.load(project).outputs["y"]
-    assert Run.load(project).trust() == ["y"]
+        Run.load(project=project).outputs["y"]
+    assert Run.load(project=project).trust() == ["y"]
 
 
 def test_trusting_unpickles_nothing_and_holds_for_what_was_there(project: Path) -> None:
     recorded(project, {"y": OrderedDict(a=1)})
-    run = Run.load(project)
+    run = Run.load(project=project)
     assert run.trust() == ["y"]
     (path,) = (project / ".flownb/runs/r1/outputs").glob("*.pkl")
     content = path.read_bytes()
@@ -282,7 +282,7 @@ def test_trusting_unpickles_nothing_and_holds_for_what_was_there(project: Path) 
     assert run.outputs["y"] == OrderedDict(a=1)
     recorded(project, {"y": Trap()}, run_id="r2")
     with pytest.raises(OutputError, match="is pickled"):
-        Run.load(project, "r2").outputs["y"]
+        Run.load("r2", project).outputs["y"]
     assert ACTED == []
 
 
@@ -292,7 +292,7 @@ def test_all_runs_of_a_project_are_trusted_at_once(project: Path, tmp_path: Path
     result = call("trust", "--run", "all", "--project", project)
     assert result.exit_code == 0, result.output
     assert len(result.output.splitlines()) == 60
-    assert all(run.outputs["y"] for run in Runs.load(project, limit=None))
+    assert all(run.outputs["y"] for run in Runs.load(project=project, limit=None))
     assert call("trust", "--run", "all").output == "nothing that needs to be trusted is in there\n"
     assert call("trust", "--run", "nonesuch").exit_code == 2
     assert call("trust", "--run", "r1", "x.ipynb").exit_code == 2
@@ -306,7 +306,7 @@ def test_records_of_the_version_before_are_listed_and_read_when_they_are_trusted
     connection = sqlite3.connect(project / ".flownb" / "runs.db")
     connection.executescript((written / "runs.sql").read_text())
     connection.close()
-    run = Run.load(project)
+    run = Run.load(project=project)
     assert (run.flow, run.state, run.outputs["total"]) == ("old", "Success", 95.965)
     assert "old" in call("runs").output
     with pytest.raises(OutputError, match=rf"`kept`.*flownb trust --run {run.id}"):
@@ -403,7 +403,7 @@ def test_the_folder_that_a_record_tells_means_nothing(project: Path, tmp_path: P
     (tmp_path / "secret" / "log.txt").write_text("private")
     recorded(project)
     rows(project, "UPDATE runs SET folder = ?", folder)
-    run = Run.load(project)
+    run = Run.load(project=project)
     assert run.folder == project / ".flownb/runs/r1"
     assert "private" not in run.logs + call("logs", "r1").output
 
@@ -414,7 +414,7 @@ def test_an_id_that_is_no_files_name_leads_nowhere(project: Path, tmp_path: Path
     (tmp_path / "secret" / "log.txt").write_text("private")
     recorded(project)
     rows(project, "UPDATE runs SET id = ?, state = 'Running'", run_id)
-    (run,) = Runs.load(project)
+    (run,) = Runs.load(project=project)
     assert run.folder.parent == project / ".flownb/runs.db"
     assert run.state is State.CRASHED
     with pytest.raises(RecordError, match="cannot be read"):
@@ -442,7 +442,7 @@ def test_a_link_in_a_runs_folder_is_not_followed(
     shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
     place.symlink_to(target)
     before = sorted((path.name, path.read_text()) for path in private.iterdir())
-    (run,) = Runs.load(project)
+    (run,) = Runs.load(project=project)
     assert run.state == ("Crashed" if state == "Running" else "Success")
     assert "n" in run.outputs
     with pytest.raises(OutputError):
@@ -461,7 +461,7 @@ def test_a_link_among_the_outputs_is_not_followed(project: Path, tmp_path: Path,
     path.unlink()
     path.symlink_to(tmp_path / "private")
     with pytest.raises(OutputError, match="is a link"):
-        Run.load(project).outputs["n"]
+        Run.load(project=project).outputs["n"]
     assert '"private"' not in call("outputs", "r1", "n").output
     call("outputs", "r1", "--to", project / "copies")
     assert not list((project / "copies").glob("*"))
@@ -480,8 +480,8 @@ def test_records_that_are_links_are_neither_read_nor_written(
         shutil.copy(other / ".flownb/runs.db", project / ".flownb/runs.db")
     made = flow("f", Step("s", "1"))
     for look in (
-        lambda: Runs.load(project),
-        lambda: Run.load(project),
+        lambda: Runs.load(project=project),
+        lambda: Run.load(project=project),
         lambda: LocalEnvironment().execute(memory(project, made), "f"),
     ):
         with pytest.raises(RecordError, match="is a link, and records stay in their project's folder"):
@@ -541,10 +541,10 @@ def test_a_journal_or_document_that_is_wrong_hinders_no_list(
     (folder / "flow.ipynb").write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4}))
     (folder / "journal.jsonl").write_bytes(b'{"event": "metadata", "metadata": {}}\n')
     (folder / file).write_bytes(content + b"\n")
-    (run,) = Runs.load(project)
+    (run,) = Runs.load(project=project)
     assert run.state.terminal
     for shown in (
-        repr(Runs.load(project)),
+        repr(Runs.load(project=project)),
         run._repr_html_(),
         call("runs").output,
         call("outputs", "r1").output,
@@ -560,11 +560,11 @@ WRONG: list[Any] = [None, 3, -1.5, "x", [], ["x"], {}, {"x": 3}, True, [[]], flo
 def looks(project: Path) -> None:
     """Look at all that is recorded; that something is damaged may be said."""
     for look in (
-        lambda: repr(Runs.load(project)),
-        lambda: Runs.load(project)._repr_html_(),
-        lambda: Runs.load(project).to_frame(),
-        lambda: Run.load(project, "r1")._repr_html_(),
-        lambda: Run.load(project, "r1").outputs["y"],
+        lambda: repr(Runs.load(project=project)),
+        lambda: Runs.load(project=project)._repr_html_(),
+        lambda: Runs.load(project=project).to_frame(),
+        lambda: Run.load("r1", project)._repr_html_(),
+        lambda: Run.load("r1", project).outputs["y"],
     ):
         with contextlib.suppress(FlownbError):
             look()
@@ -584,7 +584,7 @@ def test_a_record_that_is_wrong_anywhere_is_shown_or_said_to_be_damaged(project:
         error=error,
         metrics={"peak_memory_bytes": 1},
         callback_errors=[{"name": "x", "error": "y"}],
-        steps=[StepRecord("a", 0, "Failed", seconds=1.0, cpu_seconds=1.0, error=error)],
+        steps=[StepRecord("a", 0, State.FAILED, seconds=1.0, cpu_seconds=1.0, error=error)],
     )
     ((text,),) = rows(project, f"SELECT data FROM {table}")
     data = json.loads(text)

@@ -84,7 +84,7 @@ def test_the_cell_where_a_run_ended_is_failed_and_the_later_ones_pending(state: 
     elif known_by == "step of the error":
         run = ended(state, RunError("DeadKernel", "it died", step="step b"))
     elif known_by == "step record":
-        run = ended(state, steps=[StepRecord("step a", 0, "Success"), StepRecord("step b", 1, state.value)])
+        run = ended(state, steps=[StepRecord("step a", 0, State.SUCCESS), StepRecord("step b", 1, state)])
     else:
         cells[1]["outputs"] = [{"output_type": "error", "ename": "X", "evalue": "", "traceback": []}]
     made = mark(notebook(*cells), run)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flownb.errors import RecordError
-from flownb.runs.liveness import Lock, LockHeldError, cancel_requested, held, request_cancel
+from flownb.errors import LockHeldError, RecordError
+from flownb.runs.liveness import Lock, cancel_requested, held, request_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

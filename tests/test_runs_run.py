@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flownb.errors import MissingExtra, RunFailed, RunNotFound
+from flownb.errors import MissingExtraError, RunFailedError, RunNotFoundError
 from flownb.runs import Project, RecordStore, Run, RunError, RunRecord, Runs, State, StepRecord
 from flownb.runs.liveness import Lock
 from flownb.runs.record import OutputRecord
@@ -41,7 +41,7 @@ def make(store: RecordStore) -> Made:
         for name, value in (outputs or {}).items():
             stored = store_value(name, value, record.outputs_folder)
             store.add_output(run_id, OutputRecord.from_json(stored | {"step": "load"}))
-        return Run.load(store.project, run_id)
+        return Run.load(run_id, store.project)
 
     return made
 
@@ -72,7 +72,7 @@ def test_a_run_tells_what_is_recorded(make: Made) -> None:
         outputs={"n": 5},
         parameters={"since": "date(2026, 1, 1)"},
         metrics={"cpu_seconds": 1.0},
-        steps=[StepRecord("load", 0, "Success")],
+        steps=[StepRecord("load", 0, State.SUCCESS)],
         labels=["big"],
         location="co2@1",
     )
@@ -96,8 +96,23 @@ def test_a_run_tells_what_is_recorded(make: Made) -> None:
 
 
 def test_a_run_that_is_not_there(store: RecordStore) -> None:
-    with pytest.raises(RunNotFound):
-        Run.load(store.project, "r1")
+    with pytest.raises(RunNotFoundError):
+        Run.load("r1", store.project)
+
+
+def test_an_id_is_never_taken_for_a_folder_nor_a_folder_for_an_id(
+    make: Made, store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make()
+    monkeypatch.chdir(store.project.root)
+    assert Run.load() == Run.load("last") == Run.load("r1") == run
+    assert Runs.load("co2") == [run]
+    with pytest.raises(RunNotFoundError, match="there is no folder 'r1'"):
+        Run.load("r1", "r1")
+    with pytest.raises(RunNotFoundError, match="there is no folder 'nowhere'"):
+        Runs.load(project="nowhere")
+    with pytest.raises(RunNotFoundError):
+        Run.load(str(store.project.root))
 
 
 def test_a_run_without_log_has_empty_logs(make: Made) -> None:
@@ -114,11 +129,11 @@ def test_callback_errors_of_later_are_seen(make: Made, store: RecordStore) -> No
 
 
 def test_state_steps_and_outputs_follow_a_run_that_goes_on(live: Live, store: RecordStore) -> None:
-    run = Run.load(store.project)
+    run = Run.load(project=store.project)
     assert run.state is State.PENDING
     assert len(run.outputs) == 0
     store.change("live", state=State.RUNNING)
-    store.set_step("live", StepRecord("load", 0, "Running"))
+    store.set_step("live", StepRecord("load", 0, State.RUNNING))
     stored = store_value("n", 5, run.folder / "outputs")
     store.add_output("live", OutputRecord.from_json(stored))
     assert run.state is State.RUNNING
@@ -130,10 +145,10 @@ def test_state_steps_and_outputs_follow_a_run_that_goes_on(live: Live, store: Re
 
 
 def test_waiting_ends_with_the_run_and_gives_up_in_time(live: Live, store: RecordStore) -> None:
-    run = Run.load(store.project)
+    run = Run.load(project=store.project)
     with pytest.raises(TimeoutError, match=r"run live of flow `co2` has not ended after 0\.05 s"):
         run.wait(0.05)
-    with pytest.raises(RunFailed, match="has not ended yet"):
+    with pytest.raises(RunFailedError, match="has not ended yet"):
         run.raise_for_state()
     timer = threading.Timer(0.1, live.end, [State.SUCCESS])
     timer.start()
@@ -148,10 +163,10 @@ def test_cancelling_calls_the_supervisor_here_and_leaves_word_for_another(
     assert Run(live.record, store, cancel=lambda: asked.append("here")).cancel()
     assert asked == ["here"]
     assert not cancel_requested(live.folder)
-    assert Run.load(store.project).cancel()
+    assert Run.load(project=store.project).cancel()
     assert cancel_requested(live.folder)
     live.end(State.CANCELLED)
-    assert not Run.load(store.project).cancel()
+    assert not Run.load(project=store.project).cancel()
 
 
 def failed(make: Made, **fields: Any) -> Run:
@@ -159,8 +174,8 @@ def failed(make: Made, **fields: Any) -> Run:
         "ValueError", "bad <b>\x1b[31m\u202e", "report", 3, "    chart = plot(summary)", "Trace\n  <i>back"
     )
     steps = [
-        StepRecord("load", 0, "Success", seconds=2.0, cpu_seconds=1.0, peak_memory_bytes=5 << 20),
-        StepRecord("report", 1, "Failed", seconds=1.0),
+        StepRecord("load", 0, State.SUCCESS, seconds=2.0, cpu_seconds=1.0, peak_memory_bytes=5 << 20),
+        StepRecord("report", 1, State.FAILED, seconds=1.0),
         StepRecord("end", 2),
     ]
     run = make(state=State.FAILED, error=error, steps=steps, **fields)
@@ -169,7 +184,7 @@ def failed(make: Made, **fields: Any) -> Run:
 
 
 def test_a_failed_run_is_raised_with_all_that_is_needed_to_mend_it(make: Made) -> None:
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(RunFailedError) as caught:
         failed(make).raise_for_state()
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("flow `co2` ended as Failed in step report, line 3: ValueError: bad <b>")
@@ -182,9 +197,9 @@ def test_a_failed_run_is_raised_with_all_that_is_needed_to_mend_it(make: Made) -
 
 
 def test_a_cancelled_run_without_a_step_is_raised_too(make: Made) -> None:
-    with pytest.raises(RunFailed, match=r"ended as Cancelled: Interrupted: by you"):
+    with pytest.raises(RunFailedError, match=r"ended as Cancelled: Interrupted: by you"):
         make(state=State.CANCELLED, error=RunError("Interrupted", "by you")).raise_for_state()
-    with pytest.raises(RunFailed, match=r"^flow `co2` ended as Cancelled$"):
+    with pytest.raises(RunFailedError, match=r"^flow `co2` ended as Cancelled$"):
         make("r2", state=State.CANCELLED).raise_for_state()
 
 
@@ -255,7 +270,7 @@ def test_all_that_is_user_given_is_escaped_and_made_visible(make: Made) -> None:
         flow=HOSTILE,
         state=State.FAILED,
         error=RunError(HOSTILE, HOSTILE, HOSTILE, 1, HOSTILE, HOSTILE),
-        steps=[StepRecord(HOSTILE, 0, HOSTILE)],
+        steps=[StepRecord(HOSTILE, 0, State.FAILED)],
         parameters={HOSTILE: HOSTILE},
         callback_errors=[{"name": HOSTILE, "error": HOSTILE}, HOSTILE, 3],
         outputs={HOSTILE: HOSTILE},
@@ -271,9 +286,9 @@ def test_all_that_is_user_given_is_escaped_and_made_visible(make: Made) -> None:
 
 def test_a_run_that_goes_on_shows_its_progress(live: Live, store: RecordStore) -> None:
     store.change("live", state=State.RUNNING)
-    store.set_step("live", StepRecord("load", 0, "Success", seconds=0.25))
-    store.set_step("live", StepRecord("report", 1, "Running"))
-    run = Run.load(store.project)
+    store.set_step("live", StepRecord("load", 0, State.SUCCESS, seconds=0.25))
+    store.set_step("live", StepRecord("report", 1, State.RUNNING))
+    run = Run.load(project=store.project)
     check_html(run._repr_html_())
     assert "▶ Running" in pretty(run)
     assert "0.25 s" in pretty(run)
@@ -282,16 +297,17 @@ def test_a_run_that_goes_on_shows_its_progress(live: Live, store: RecordStore) -
 def test_many_runs_are_a_table(make: Made, store: RecordStore) -> None:
     make("r1", parameters={"n": "1"})
     failed(lambda **fields: make("r2", **fields))
-    runs = Runs.load(store.project)
+    runs = Runs.load(project=store.project)
     assert [run.id for run in runs] == ["r2", "r1"]
-    assert [run.id for run in Runs.load(store.project, flow="co2", state="Success")] == ["r1"]
-    assert Runs.load(store.project, before="r1") == []
+    assert [run.id for run in Runs.load(project=store.project, flow="co2", state="Success")] == ["r1"]
+    assert Runs.load(project=store.project, before="r1") == []
     check_html(runs._repr_html_())
     text = runs.shown().to_text()
     assert text.splitlines()[0].split() == ["RUN", "FLOW", "STATE", "STARTED", "TIME", "N", "ERROR"]
     assert "✗ Failed" in text
     assert pretty(runs) == repr(runs)
     assert repr(Runs()) == "no runs"
+    assert (type(runs[:1]), runs[:1], runs[0].id) == (Runs, [runs[0]], "r2")
     check_html(Runs()._repr_html_())
 
 
@@ -314,7 +330,7 @@ def test_many_runs_become_a_frame_with_parameters_and_plain_outputs(make: Made, 
         },
     )
     make("r2", parameters={"n": "2"}, outputs={"score": None})
-    frame = Runs.load(store.project).to_frame()
+    frame = Runs.load(project=store.project).to_frame()
     assert list(frame["id"]) == ["r2", "r1"]
     row = frame.set_index("id").loc["r1"]
     assert (row["flow"], row["state"], row["seconds"], row["started"]) == ("co2", "Success", 3.0, START)
@@ -333,5 +349,5 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyP
     import sys
 
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtra, match="pip install pandas"):
+    with pytest.raises(MissingExtraError, match="pip install pandas"):
         Runs().to_frame()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from polling import poll
 
-from flownb.errors import RecordError, RunNotFound
+from flownb.errors import RecordError, RunNotFoundError
 from flownb.runs.database import Database
 from flownb.runs.project import Project
 from flownb.runs.record import OutputRecord, RunError, RunRecord, StepRecord, new_run_id, time_text
@@ -111,7 +111,7 @@ def test_a_project_can_be_moved_with_its_records(tmp_path: Path) -> None:
 def test_reading_where_nothing_was_recorded_makes_nothing(store: RecordStore, project: Project) -> None:
     assert store.list() == []
     assert store.find_zombies() == []
-    with pytest.raises(RunNotFound, match="no run is recorded"):
+    with pytest.raises(RunNotFoundError, match="no run is recorded"):
         store.get("last")
     assert not project.records.exists()
 
@@ -129,10 +129,12 @@ def test_a_run_is_found_by_id_beginning_end_and_last(store: RecordStore, project
     assert store.get("bb22").id.endswith("bb22")
     assert store.get("20260102").id.endswith("cc33")
     assert store.get("last").id.endswith("cc33")
-    with pytest.raises(RunNotFound, match=r"not one run but 2 .*20260101-000001-bb22, 20260101-000000-aa11"):
+    with pytest.raises(
+        RunNotFoundError, match=r"not one run but 2 .*20260101-000001-bb22, 20260101-000000-aa11"
+    ):
         store.get("20260101")
     for wrong in ("", "%", "'; DROP TABLE runs; --", "_", "zz", "\u202e"):
-        with pytest.raises(RunNotFound, match="no run"):
+        with pytest.raises(RunNotFoundError, match="no run"):
             store.get(wrong)
 
 
@@ -206,10 +208,10 @@ def test_an_end_and_what_became_of_the_steps_are_recorded_together_or_not_at_all
 ) -> None:
     made = record(project, steps=[StepRecord("a", 0), StepRecord("b", 1)])
     store.create(made)
-    done, skipped = StepRecord("a", 0, "Success", NOW, NOW, 0.0), StepRecord("b", 1, "Skipped")
+    done, skipped = StepRecord("a", 0, State.SUCCESS, NOW, NOW, 0.0), StepRecord("b", 1, State.SKIPPED)
     assert store.change(made.id, state=State.SUCCESS, steps=[done, skipped])
     assert store.get(made.id).steps == [done, skipped]
-    assert not store.change(made.id, state=State.CRASHED, steps=[StepRecord("a", 0, "Crashed")])
+    assert not store.change(made.id, state=State.CRASHED, steps=[StepRecord("a", 0, State.CRASHED)])
     assert store.get(made.id).steps == [done, skipped]
 
 
@@ -227,7 +229,7 @@ def test_only_a_runs_creation_and_its_end_wait_for_the_disk(
     made = record(project, steps=[StepRecord("a", 0)])
     store.create(made)
     store.change(made.id, state=State.RUNNING)
-    store.set_step(made.id, StepRecord("a", 0, "Running"))
+    store.set_step(made.id, StepRecord("a", 0, State.RUNNING))
     store.add_output(made.id, OutputRecord("x"))
     store.change(made.id, state=State.SUCCESS)
     store.change(made.id, metrics={"a": 1})
@@ -255,7 +257,7 @@ def test_a_change_that_cannot_be_is_an_error_and_changes_nothing(
         store.change(made.id, colour="red")
     with pytest.raises(TypeError, match="JSON data"):
         store.change(made.id, state=State.SUCCESS, metrics={"x": object()})
-    with pytest.raises(RunNotFound):
+    with pytest.raises(RunNotFoundError):
         store.change("nowhere", state=State.SUCCESS)
     assert store.get(made.id) == made
 
@@ -289,7 +291,7 @@ def test_eight_threads_with_stores_of_their_own_race_too(project: Project) -> No
 def test_steps_are_replaced_by_position_and_come_in_order(store: RecordStore, project: Project) -> None:
     made = record(project, steps=[StepRecord("b", 1), StepRecord("a", 0)])
     store.create(made)
-    done = StepRecord("a", 0, State.SUCCESS.value, NOW, NOW, 0.0)
+    done = StepRecord("a", 0, State.SUCCESS, NOW, NOW, 0.0)
     store.set_step(made.id, done)
     assert store.get(made.id).steps == [done, StepRecord("b", 1)]
     assert store.list()[0].steps == [done, StepRecord("b", 1)]
@@ -310,7 +312,7 @@ def _write_records(root: str, number: int) -> None:
         run_id = f"p{number}-{index}"
         made = record(project, run_id, state=State.RUNNING, steps=[StepRecord("a", 0)])
         store.create(made)
-        store.set_step(run_id, StepRecord("a", 0, "Success"))
+        store.set_step(run_id, StepRecord("a", 0, State.SUCCESS))
         store.add_output(run_id, OutputRecord("x"))
         assert store.change(run_id, state=State.SUCCESS)
     store.close()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUPERVISOR = """
 import json, signal, sys
 from pathlib import Path
-from flownb.runs import Project, RecordStore, RunRecord, StepRecord
+from flownb.runs import Project, RecordStore, RunRecord, State, StepRecord
 from flownb.runs.journal import Journal
 from flownb.runs.liveness import Lock
 
@@ -45,8 +45,8 @@ def cell(name, step, **fields):
 cells = [cell("a", "load"), cell("b", "report"), cell("c", "end")]
 record.document.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
 store.change("r1", state="Running")
-store.set_step("r1", StepRecord("load", 0, "Success", seconds=1.0))
-store.set_step("r1", StepRecord("report", 1, "Running"))
+store.set_step("r1", StepRecord("load", 0, State.SUCCESS, seconds=1.0))
+store.set_step("r1", StepRecord("report", 1, State.RUNNING))
 journal = Journal(record.journal)
 text = {"output_type": "stream", "name": "stdout", "text": "first\\n"}
 journal.cell(0, cell("a", "load", execution_count=1, outputs=[text]))
@@ -67,7 +67,7 @@ def killed(tmp_path: Path) -> Project:
     project = Project(tmp_path)
     assert held(project.run_folder("r1") / "lock")
     assert RecordStore(project).find_zombies() == []
-    assert Run.load(project, "r1").state is State.RUNNING
+    assert Run.load("r1", project).state is State.RUNNING
     process.send_signal(signal.SIGKILL)
     process.communicate()
     return project
@@ -91,11 +91,11 @@ def check(run: Run) -> None:
 
 
 def test_reading_a_run_finds_that_its_supervisor_was_killed(killed: Project) -> None:
-    check(Run.load(killed, "r1"))
+    check(Run.load("r1", killed))
 
 
 def test_listing_finds_it_too(killed: Project) -> None:
-    (run,) = Runs.load(killed, state="Crashed")
+    (run,) = Runs.load(project=killed, state="Crashed")
     check(run)
 
 
@@ -104,33 +104,33 @@ def test_looking_for_zombies_finds_each_once(killed: Project) -> None:
     (found,) = store.find_zombies()
     assert found.state is State.CRASHED
     assert store.find_zombies() == []
-    check(Run.load(killed))
+    check(Run.load(project=killed))
 
 
 def test_waiting_for_it_ends(killed: Project) -> None:
     started = time.monotonic()
-    check(Run.load(killed).wait(20))
+    check(Run.load(project=killed).wait(20))
     assert time.monotonic() - started < 10
 
 
 def test_a_torn_last_line_of_the_journal_does_not_hinder(killed: Project) -> None:
     with (killed.run_folder("r1") / "journal.jsonl").open("ab") as file:
         file.write(b'{"event":"cell","index":2,"cell":{"id":')
-    check(Run.load(killed))
+    check(Run.load(project=killed))
 
 
 def test_a_run_whose_folder_is_gone_is_crashed_too(killed: Project) -> None:
     import shutil
 
     shutil.rmtree(killed.run_folder("r1"))
-    run = Run.load(killed)
+    run = Run.load(project=killed)
     assert run.state is State.CRASHED
     assert "its folder is gone" in str(run.error)
 
 
 def test_a_document_that_cannot_be_read_is_said_and_the_state_is_right_all_the_same(killed: Project) -> None:
     (killed.run_folder("r1") / "flow.ipynb").write_text("{")
-    run = Run.load(killed)
+    run = Run.load(project=killed)
     assert run.state is State.CRASHED
     assert "could not be brought up to date" in str(run.error)
 
@@ -142,7 +142,7 @@ def test_an_executed_notebook_of_another_engine_is_put_right_without_a_journal(k
     notebook["cells"][0]["metadata"]["papermill"] = {"status": "completed"}
     notebook["cells"][1]["metadata"]["papermill"] = {"status": "running"}
     (folder / "executed.ipynb").write_text(json.dumps(notebook))
-    assert Run.load(killed).state is State.CRASHED
+    assert Run.load(project=killed).state is State.CRASHED
     cells = json.loads((folder / "executed.ipynb").read_bytes())["cells"]
     assert [cell["metadata"]["papermill"]["status"] for cell in cells] == ["completed", "failed", "pending"]
 
@@ -178,7 +178,7 @@ def test_an_end_that_only_the_journal_was_told_is_the_runs_end(killed: Project) 
     told = {"kind": "RecordError", "message": "runs.db cannot be written: disk is full", "step": "report"}
     with Journal(killed.run_folder("r1") / "journal.jsonl") as journal:
         journal.state("Failed", told)
-    run = Run.load(killed, "r1")
+    run = Run.load("r1", killed)
     assert (run.state, run.error and run.error.kind) == (State.FAILED, "RecordError")
     assert [step.state for step in run.steps] == ["Success", "Failed"]
     notebook = json.loads(run.notebook.read_bytes())
@@ -193,5 +193,5 @@ def test_an_end_that_only_the_journal_was_told_is_the_runs_end(killed: Project) 
 def test_the_space_that_a_dead_run_kept_is_given_back(killed: Project) -> None:
     reserve = killed.run_folder("r1") / "reserve"
     reserve.write_bytes(bytes(1000))
-    check(Run.load(killed, "r1"))
+    check(Run.load("r1", killed))
     assert not reserve.exists()

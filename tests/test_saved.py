@@ -156,7 +156,7 @@ def test_a_misspelt_name_is_told_with_the_nearest() -> None:
 
 def test_an_expression_too_long_to_be_read_is_told() -> None:
     with pytest.raises(CaptureError, match=r"it\.ipynb: .*nested too deeply"):
-        flow("x = " + "-" * 800 + "1", "def f(y): return y", "z = f(" + "x + " * 3000 + "x)", "%%flow a\nz")
+        flow("x = " + "-" * 800 + "1", "def f(y): return y", "z = f(" + "x + " * 30_000 + "x)", "%%flow a\nz")
 
 
 def test_text_that_is_no_text_is_told() -> None:

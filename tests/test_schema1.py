@@ -58,7 +58,7 @@ def test_they_run_in_an_environment(name: str, captured: Path) -> None:
     run.raise_for_state()
     assert dict(run.outputs) == OUTPUTS[name]
     given: dict[str, Any] = {"factor": 1, "size": "S"} if name == "old" else {"n": 1}
-    run = LocalEnvironment().execute(open_storage(captured), name, given, text=False)
+    run = LocalEnvironment().execute(open_storage(captured), name, given)
     run.raise_for_state()
     assert dict(run.outputs) == (
         {"total": 51.982, "said": "S since 2026-01"} if name == "old" else {"result": [5]}

@@ -16,7 +16,7 @@ import pytest
 
 from flownb import NotebookStorage, Storage, open_storage
 from flownb.document import MIME, to_dict
-from flownb.errors import DocumentError, FlowExists, FlownbError, FlowNotFound, StorageError
+from flownb.errors import DocumentError, FlowExistsError, FlownbError, FlowNotFoundError, StorageError
 from flownb.flow import Carried, Flow, Parameter, Step
 from flownb.storage import GitStorage, open_flow, parse_reference
 from flownb.storage.papermill_io import FlowHandler
@@ -76,7 +76,7 @@ def test_a_flow_got_back_has_its_digest_and_knows_where_it_lies(storage: Storage
 
 def test_adding_a_name_twice_names_it_in_the_error(storage: Storage) -> None:
     storage.add_flow(SALES)
-    with pytest.raises(FlowExists, match="daily sales"):
+    with pytest.raises(FlowExistsError, match="daily sales"):
         storage.add_flow(SALES)
     assert len(storage.flows) == 1
 
@@ -95,15 +95,15 @@ def test_a_version_is_honoured_or_refused(storage: Storage) -> None:
     assert storage.get_flow(f"daily sales@{SALES.digest}") == SALES
     assert storage.get_flow(f"daily sales@{SALES.digest[:6]}") == SALES
     for wrong in ("0" * 12, "latest", SALES.digest[:2], "main"):
-        with pytest.raises(FlowNotFound, match="in version"):
+        with pytest.raises(FlowNotFoundError, match="in version"):
             storage.get_flow(f"daily sales@{wrong}")
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest(storage: Storage) -> None:
     storage.add_flow(SALES)
-    with pytest.raises(FlowNotFound, match="did you mean daily sales"):
+    with pytest.raises(FlowNotFoundError, match="did you mean daily sales"):
         storage.get_flow("daily sale")
-    with pytest.raises(FlowNotFound, match="it holds daily sales"):
+    with pytest.raises(FlowNotFoundError, match="it holds daily sales"):
         storage.get_flow("xyz")
 
 
@@ -322,7 +322,7 @@ def test_an_empty_notebook_holds_no_flows_and_takes_one(tmp_path: Path, content:
     path = tmp_path / "a.ipynb"
     path.write_text(content)
     assert NotebookStorage(path).flows == {}
-    with pytest.raises(FlowNotFound, match="holds no flows"):
+    with pytest.raises(FlowNotFoundError, match="holds no flows"):
         open_flow(str(path))
     NotebookStorage(path).add_flow(OTHER)
     assert list(NotebookStorage(path).flows) == ["été"]
@@ -409,9 +409,9 @@ def test_a_notebook_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     assert OTHER not in storage
     assert storage.whole is None
     assert storage.build() is storage
-    with pytest.raises(FlowNotFound, match="it is not there: no such file"):
+    with pytest.raises(FlowNotFoundError, match="it is not there: no such file"):
         storage.get_flow("a")
-    with pytest.raises(FlowNotFound, match=r"missing\.ipynb is not there"):
+    with pytest.raises(FlowNotFoundError, match=r"missing\.ipynb is not there"):
         open_flow(str(storage.path))
     assert not storage.path.exists()
     assert NotebookStorage(tmp_path / "no folder" / "a.ipynb").flows == {}
@@ -470,7 +470,7 @@ def test_a_whole_notebook_has_a_notebook_to_itself(tmp_path: Path) -> None:
     alone.add_flow(whole())
     with pytest.raises(StorageError, match="document of one flow"):
         alone.add_flow(OTHER)
-    with pytest.raises(FlowExists, match="report"):
+    with pytest.raises(FlowExistsError, match="report"):
         alone.add_flow(whole(text="# Other"))
     location = alone.add_flow(whole(text="# Other"), replace=True)
     assert alone.flows == {"report": location}
@@ -582,7 +582,7 @@ def test_the_only_flow_of_a_store_needs_no_name(tmp_path: Path) -> None:
     storage.add_flow(SALES)
     assert open_flow(str(path))[1] == SALES
     storage.add_flow(OTHER)
-    with pytest.raises(FlowNotFound, match="daily sales, été; say which"):
+    with pytest.raises(FlowNotFoundError, match="daily sales, été; say which"):
         open_flow(str(path))
 
 
@@ -607,7 +607,9 @@ def test_plain_papermill_runs_a_flow_in_the_folder_of_its_notebook(tmp_path: Pat
     since = Parameter("since", "date", "date(2026, 1, 1)")
     step = Step("a", "print(open('data.txt').read(), since.year, since.month)", reads=("since",))
     imports = Carried("date", "import", "from datetime import date")
-    NotebookStorage(folder / "a.ipynb").add_flow(Flow("a", (since,), (step,), (imports,)))
+    NotebookStorage(folder / "a.ipynb").add_flow(
+        Flow("a", parameters=(since,), steps=(step,), closure=(imports,))
+    )
     command = [
         sys.executable,
         "-m",

@@ -21,7 +21,7 @@ from storage_servers import s3_server, web_server
 
 from flownb import NotebookStorage, Storage
 from flownb.document import MIME, dumps, loads
-from flownb.errors import FlowExists, FlownbError, StorageError
+from flownb.errors import FlowExistsError, FlownbError, StorageError
 from flownb.flow import Flow, Requirements
 from flownb.storage import GitStorage
 from flownb.storage.directory import DirectoryStorage
@@ -269,7 +269,7 @@ class TableStorage(Storage):
                 verb = "REPLACE" if replace else "INSERT"
                 table.execute(f"{verb} INTO flow VALUES (?, ?, ?)", (flow.name, flow.digest, dumps(flow)))
         except sqlite3.IntegrityError:
-            raise FlowExists(f"{self.name} holds a flow {flow.name} already") from None
+            raise FlowExistsError(f"{self.name} holds a flow {flow.name} already") from None
         return flow.version
 
     def _read(self, name: str, version: str) -> Flow:
@@ -389,7 +389,7 @@ class Racing(TableStorage):
 
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
         if not replace and flow.name in self.flows:
-            raise FlowExists(flow.name)
+            raise FlowExistsError(flow.name)
         sleep(0.05)
         return super().add_flow(flow, replace=True)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flownb import LocalEnvironment
-from flownb.errors import NotTrusted, StorageError
+from flownb.errors import NotTrustedError, StorageError
 from flownb.flow import Flow, Step
 from flownb.runs.project import Project
 from flownb.storage import Storage, trust
@@ -84,7 +84,7 @@ def test_a_storage_of_ones_own_needs_no_trust(config: Path) -> None:
 
 
 def test_a_storage_from_elsewhere_is_refused_with_what_to_do() -> None:
-    with pytest.raises(NotTrusted) as caught:
+    with pytest.raises(NotTrustedError) as caught:
         trust.require(Elsewhere())
     for words in ("https://example.org/flows.git", "flownb show", "flownb trust https://", "--trust"):
         assert words in str(caught.value)
@@ -94,14 +94,14 @@ def test_a_trusted_storage_is_trusted_from_then_on() -> None:
     assert trust.trust(Elsewhere())
     assert not trust.trust(Elsewhere())
     trust.require(Elsewhere())
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         trust.require(Elsewhere("https://example.org/flows.git/other"))
 
 
 def test_trust_is_taken_back() -> None:
     trust.trust(Elsewhere())
     trust.forget(Elsewhere().identity)
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         trust.require(Elsewhere())
     with pytest.raises(StorageError, match="is not trusted"):
         trust.forget(Elsewhere().identity)
@@ -116,15 +116,15 @@ def test_forgetting_what_is_not_trusted_names_the_nearest() -> None:
 def test_allowing_once_ends_with_its_block() -> None:
     with trust.allow_once(Elsewhere()):
         trust.require(Elsewhere())
-        with pytest.raises(NotTrusted):
+        with pytest.raises(NotTrustedError):
             trust.require(Elsewhere("https://example.org/other.git"))
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         trust.require(Elsewhere())
     assert trust.trusted_storages() == []
 
 
 def test_what_a_store_is_called_cannot_move_a_terminal() -> None:
-    with pytest.raises(NotTrusted) as caught:
+    with pytest.raises(NotTrustedError) as caught:
         trust.require(Elsewhere("https://x/\x1b[2J\u202e"))
     assert str(caught.value).isprintable()
 
@@ -134,7 +134,7 @@ def test_what_a_store_is_called_cannot_move_a_terminal() -> None:
 
 def test_a_runner_refuses(project: Path) -> None:
     runner = Elsewhere().get_runner("a")
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         runner.run()
     with trust.allow_once(Elsewhere()):
         assert runner.run() == {"x": 1}
@@ -142,7 +142,7 @@ def test_a_runner_refuses(project: Path) -> None:
 
 def test_a_flow_remembers_where_it_is_from(pulled: GitStorage) -> None:
     flow = pulled.get_flow("a")
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         flow.run()
     trust.trust(pulled)
     assert flow.run() == {"x": 1}
@@ -150,11 +150,11 @@ def test_a_flow_remembers_where_it_is_from(pulled: GitStorage) -> None:
 
 def test_an_environment_refuses_before_anything_is_recorded(project: Path) -> None:
     environment = LocalEnvironment()
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         environment.execute(Elsewhere(), "a")
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         environment.submit(Elsewhere(), "a")
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         environment.map(Elsewhere(), "a", [{}])
     assert not Project.of(project).records.exists()
 
@@ -163,7 +163,7 @@ def test_plain_papermill_refuses(pulled: GitStorage) -> None:
     from flownb.storage.papermill_io import FlowHandler
 
     url = f"flownb://{Path(pulled.name)}#a"
-    with pytest.raises(NotTrusted):
+    with pytest.raises(NotTrustedError):
         FlowHandler.read(url)
     assert FlowHandler.listdir(url.removesuffix("#a")) == [url]
     trust.trust(pulled)
@@ -189,9 +189,9 @@ def test_what_git_fetched_beside_ones_own_branch_is_from_elsewhere(
     subprocess.run(["git", "fetch", "-q"], cwd=tmp_path / "third", check=True)
     assert storage.get_flow("a").run() == {"x": 2}
     assert storage.get_flow("a@origin/flownb") == FLOW
-    with pytest.raises(NotTrusted, match="none of its own branches has"):
+    with pytest.raises(NotTrustedError, match="none of its own branches has"):
         storage.get_runner("a@origin/flownb").run()
-    with pytest.raises(NotTrusted, match="flownb restore"):
+    with pytest.raises(NotTrustedError, match="flownb restore"):
         storage.get_flow("a@origin/flownb").run()
     storage.restore("a@origin/flownb")
     assert storage.get_flow("a").run() == {"x": 1}

@@ -9,44 +9,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flownb.callbacks.base import Callback, CallbackFailure, Configured, call, name_of, normalise, run_all
+    from flownb.callbacks.base import Callback, Configured
     from flownb.callbacks.logs import collect_logs
     from flownb.callbacks.metrics import collect_metrics
     from flownb.callbacks.notifications import notify, notify_zombie
     from flownb.callbacks.outputs import collect_outputs
-    from flownb.callbacks.references import resolve
-    from flownb.callbacks.settings import from_setting, from_settings
-    from flownb.callbacks.stored import deserialize, serialize
 
 __all__ = [
     "Callback",
-    "CallbackFailure",
     "Configured",
-    "call",
     "collect_logs",
     "collect_metrics",
     "collect_outputs",
-    "deserialize",
-    "from_setting",
-    "from_settings",
-    "name_of",
-    "normalise",
     "notify",
     "notify_zombie",
-    "resolve",
-    "run_all",
-    "serialize",
 ]
 
 _HOMES = {
-    "base": ("Callback", "CallbackFailure", "Configured", "call", "name_of", "normalise", "run_all"),
+    "base": ("Callback", "Configured"),
     "logs": ("collect_logs",),
     "metrics": ("collect_metrics",),
     "notifications": ("notify", "notify_zombie"),
     "outputs": ("collect_outputs",),
-    "references": ("resolve",),
-    "settings": ("from_setting", "from_settings"),
-    "stored": ("deserialize", "serialize"),
 }
 
 

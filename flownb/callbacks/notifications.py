@@ -20,7 +20,7 @@ from flownb.callbacks.addresses import (
 from flownb.callbacks.base import Configured
 from flownb.callbacks.message import FIELDS, facts, text_of
 from flownb.callbacks.options import headers_option, names_option, seconds_option, tries_option
-from flownb.errors import CallbackError, MissingExtra
+from flownb.errors import CallbackError, MissingExtraError
 from flownb.frozen import FrozenDict, plain
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def notify(
       fails; `pause`: seconds before the second try, doubled for each further one.
 
     It runs in the process that supervises the run, and needs the network and the variables there.
-    `CallbackError` for a wrong option; `MissingExtra` where apprise is needed and not installed.
+    `CallbackError` for a wrong option; `MissingExtraError` where apprise is needed and not installed.
     """
     made = Notify(url, _states(on), template, headers or {}, timeout, tries, pause)
     if scheme_of(url) not in {"", *WEB}:
@@ -167,7 +167,7 @@ def _check_template(template: object) -> None:
 
 def _need_apprise(callback: str) -> None:
     if importlib.util.find_spec("apprise") is None:
-        raise MissingExtra(
+        raise MissingExtraError(
             f"{callback} needs apprise, for all addresses but http and https: pip install 'flownb[notify]'"
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flownb.capture.statements import statements_of, without_magics
-from flownb.errors import CaptureError, NameRefused
+from flownb.errors import CaptureError, NameRefusedError
 from flownb.flow import Parameter, Step, check_name
 from flownb.names import PROVIDED, find_names, shows_result, to_python
 from flownb.parameters import Leading, split_leading
@@ -130,7 +130,7 @@ def _is_python(source: str) -> bool:
 
 
 def read_header(line: str) -> Header:
-    """Read what follows `%%flow` on its line. Raises `CaptureError` and `NameRefused`."""
+    """Read what follows `%%flow` on its line. Raises `CaptureError` and `NameRefusedError`."""
     try:
         words = shlex.split(line, comments=True)
     except ValueError as error:
@@ -195,7 +195,7 @@ def split_name(name: str) -> tuple[str, str]:
     """Return flow and step of `FLOW[.STEP]`; a flow of one unnamed step names it like itself."""
     flow, dot, step = name.partition(".")
     if not flow and dot:
-        raise NameRefused(
+        raise NameRefusedError(
             f"{name[:40]!a} is no flow name: letters, digits, `_`, `-` and single spaces are allowed"
         )
     flow = check_name(flow)
@@ -207,7 +207,9 @@ def _listed_names(flow: str, option: str, text: str) -> tuple[str, ...]:
     for name in names:
         if not name.isidentifier():
             what = "the output" if option == "--out" else "what is to be frozen,"
-            raise NameRefused(f"{what} {name!a} is not a Python name; {option} takes names: {option} a,b")
+            raise NameRefusedError(
+                f"{what} {name!a} is not a Python name; {option} takes names: {option} a,b"
+            )
         if names.count(name) > 1:
             what = "the output " if option == "--out" else ""
             raise CaptureError(f"`%%flow {flow}`: {what}`{name}` is named twice in {option}")

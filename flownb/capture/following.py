@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from flownb.capture import known
+from flownb.capture import library_state
 from flownb.capture.call import Call
 from flownb.capture.library_calls import LibraryCalls
 from flownb.capture.texts import asks_for_subclasses
@@ -195,8 +195,8 @@ class Follower(LibraryCalls):
         """Yield the states that a context manager of a library puts back in the end."""
         called = self.value(manager.func) if isinstance(manager, ast.Call) else NOTHING
         for thing in called:
-            if isinstance(thing, Library) and known.puts_back(thing.path):
-                yield from known.states_set(thing.path)
+            if isinstance(thing, Library) and library_state.puts_back(thing.path):
+                yield from library_state.states_set(thing.path)
 
     def _yielded(self, value: Value) -> Value:
         """Return what generators among context managers give."""
@@ -245,6 +245,13 @@ class Follower(LibraryCalls):
         self.bind(node.name, self._decorated(node, self.function(node)))
 
     _on_asyncfunctiondef = _on_functiondef
+
+    def _on_typealias(self, node: Any) -> None:
+        """Bind `type X = ...` of Python 3.12, whose value is evaluated when somebody asks for it."""
+        key = (node, self.scope)
+        if key not in self.made:
+            self.made[key] = self._lambda_of(node.value, self.late)
+        self.bind(node.name.id, frozenset((self.made[key],)))
 
     def _decorated(self, node: Any, value: Value) -> Value:
         """Apply the decorators of a definition."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from flownb.capture import known, magics
+from flownb.capture import known, library_state, magics
 from flownb.capture.call import Call
 from flownb.capture.method_calls import MethodCalls
 from flownb.capture.things import (
@@ -62,10 +62,14 @@ class LibraryCalls(MethodCalls):
         """Call a function by what its library and its name tell."""
         returned = self.call_back(call.every)
         name = path.rpartition(".")[2]
-        if known.puts_back(path) and not call.thrown:  # whoever enters it by hand sets what it stands for
-            return self.fresh(call.key(path), [*call.every, *map(self.world.state, known.states_set(path))])
+        if library_state.puts_back(path) and not call.thrown:
+            # whoever enters it by hand sets what it stands for
+            return self.fresh(
+                call.key(path), [*call.every, *map(self.world.state, library_state.states_set(path))]
+            )
         displayed = call.node is self.displayed
-        if known.sets(path, displayed=displayed) if call.thrown else known.sets_anyway(path):
+        thrown = call.thrown
+        if library_state.sets(path, displayed=displayed) if thrown else library_state.sets_anyway(path):
             self.set_state(path, call.every)
         if call.thrown and known.changes_given(path, displayed=displayed):
             self.write_deep(call.every)
@@ -183,7 +187,7 @@ class LibraryCalls(MethodCalls):
                 if own is not None and name is not None:
                     own.vars.add(name, call.every)
                 holders.update(
-                    [own] if own is not None else map(self.world.state, known.states_set(thing.path))
+                    [own] if own is not None else map(self.world.state, library_state.states_set(thing.path))
                 )
             else:
                 holders.add(thing)
@@ -267,11 +271,11 @@ class LibraryCalls(MethodCalls):
         return frozenset(copy(thing) for thing in call.first if deep or isinstance(thing, Object))
 
     def _draw(self, path: str, call: Call) -> None:
-        seeded = known.SEEDS.get(path)
+        seeded = library_state.SEEDS.get(path)
         if seeded is not None:
             self._seed(seeded, call)
             return
-        for name in known.draws(path, frozenset(call.words)):
+        for name in library_state.draws(path, frozenset(call.words)):
             self.draw(name)
 
     def _seed(self, name: str, call: Call) -> None:
@@ -286,7 +290,7 @@ class LibraryCalls(MethodCalls):
         """Call a function that draws on the present figure, or begins a new one."""
         figure = self.world.figure
         name = path.rpartition(".")[2]
-        if known.sets(path) and (call.thrown or not known.puts_back(path)):
+        if library_state.sets(path) and (call.thrown or not library_state.puts_back(path)):
             self.set_state(path, call.every)
             if name == "switch_backend":
                 self._use_backend(path, call)

@@ -15,7 +15,7 @@ from flownb.capture.cell import Header, check_outputs, read_cell, split_name
 from flownb.capture.freezing import freeze
 from flownb.capture.history import History, displayed
 from flownb.capture.texts import unseen_texts
-from flownb.errors import CaptureError
+from flownb.errors import CaptureError, concerning
 from flownb.flow import Carried, Flow
 from flownb.marks import mark
 from flownb.names import PROVIDED
@@ -94,11 +94,12 @@ def wanted_names(cell: Cell, history: History) -> frozenset[str]:
 def capture_source(name: str, source: str, namespace: Mapping[str, Any]) -> Flow:
     """Capture a cell given as text, as the flow (or its one step) `name`. See `Flow.from_cell`."""
     flow, step = split_name(name)
-    cell = read_cell(source, Header(flow, step))
-    history = History(Path.cwd())
-    captured = begin(history, cell, namespace)
-    captured.execution = history.add(source, imagined=True)
-    return assemble(flow, [captured], history).flow
+    with concerning(flow):
+        cell = read_cell(source, Header(flow, step))
+        history = History(Path.cwd())
+        captured = begin(history, cell, namespace)
+        captured.execution = history.add(source, imagined=True)
+        return assemble(flow, [captured], history).flow
 
 
 def marks_of(names: Iterable[str], namespace: Mapping[str, Any]) -> dict[str, Any]:

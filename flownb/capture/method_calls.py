@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from flownb.capture import known
+from flownb.capture import known, library_state
 from flownb.capture.builtin_calls import BuiltinCalls
 from flownb.capture.calling import is_callable
 from flownb.capture.things import (
@@ -40,7 +40,7 @@ class MethodCalls(BuiltinCalls):
         for value in call.args:
             self.consume(value)
         self._write_named(call)
-        if known.method_draws(name, frozenset(call.words)):
+        if library_state.method_draws(name, frozenset(call.words)):
             self.draw("numpy.random")
         if call.true("inplace"):
             self.write(receiver)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flownb.capture.known import notices
+from flownb.capture.library_state import notices
 from flownb.capture.world import STATE
 
 if TYPE_CHECKING:

@@ -105,6 +105,11 @@ class SavedNotebook:
 
     def recorded(self, name: str) -> Record | None:
         """Return the record that is of all cells of a flow as they are now; of several the last one made."""
+        if name not in self._recorded:
+            self._recorded[name] = self._find_record(name)
+        return self._recorded[name]
+
+    def _find_record(self, name: str) -> Record | None:
         wanted = self._shas(name)
         made = [record for record in self._records(name) if dict(record.cells) == wanted]
         if made:
@@ -158,6 +163,10 @@ class SavedNotebook:
     @cached_property
     def _flows(self) -> dict[str, Flow]:
         return {self.document.name: self.document} if self.document is not None else {}
+
+    @cached_property
+    def _recorded(self) -> dict[str, Record | None]:
+        return {}
 
     # -- from source ---------------------------------------------------------------------------------------
 
@@ -249,11 +258,12 @@ class _Naming:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, FlownbError):
-            raise type(error)(f"{self.what}: {error}") from error
+            raise type(error)(f"{self.what}: {error}").about(self.name) from error
         if isinstance(error, RecursionError):
             raise CaptureError(
                 f"{self.what}: a cell that {self.name} needs is nested too deeply to be read; "
-                "split its longest expression into several"
+                "split its longest expression into several",
+                flow=self.name,
             ) from error
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flownb.capture.known import notices
+from flownb.capture.library_state import notices
 from flownb.capture.looking import look as look_behind
 from flownb.capture.things import Log
 from flownb.capture.world import inner_modules, is_displayed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowExists, FlownbError, StorageError
+from flownb.errors import FlowExistsError, FlownbError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,8 @@ class Copying:
 def what_to_copy(source: str, target: str, *, replace: bool) -> Copying:
     """Return what is to be copied; flows that the target holds are so only where it is to `replace` them.
 
-    Nothing is written. Raises `FlowExists` where the only flow to copy is there with another content, and
-    `StorageError` where it is to get another name: the name is part of what a flow is.
+    Nothing is written. Raises `FlowExistsError` where the only flow to copy is there with another content,
+    and `StorageError` where it is to get another name: the name is part of what a flow is.
     """
     from flownb.storage import open_storage, parse_reference
     from flownb.storage.reference import location
@@ -63,7 +63,7 @@ def what_to_copy(source: str, target: str, *, replace: bool) -> Copying:
     same = [name for name in taken if _have_same(origin, flows[name], storage, there[name])]
     different = [name for name in taken if name not in same]
     if different and wanted.name is not None:
-        raise FlowExists(
+        raise FlowExistsError(
             f"{storage.name} holds another {wanted.name} already; --replace adds a new version: "
             f"flownb copy --replace {shlex.quote(source)} {shlex.quote(target)}"
         )

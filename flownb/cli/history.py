@@ -29,13 +29,12 @@ def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bo
     """List the runs of this project, the newest first."""
     from flownb.cli.looking import records_of
     from flownb.runs import Runs
-    from flownb.runs.project import Project
 
     records = records_of(project, flow=flow, state=state, limit=limit)
     if as_json:
         print_json([run_json(record) for record in records])
     elif records:
-        show(Runs.load(Project.of(project), flow, state, limit).shown())
+        show(Runs.load(flow, project=project, state=state, limit=limit).shown())
     else:
         where = f" in {project.resolve()}; those of a notebook elsewhere are in its project: --project FOLDER"
         say("no runs are recorded" + (" that are like that" if flow or state else where))

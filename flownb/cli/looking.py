@@ -73,14 +73,14 @@ def records_of(
 def find_run(folder: Path, run: str) -> RunRecord:
     """Return the run of that id (or a beginning or end of it, or `last`) of the project that `folder` is in.
 
-    Raises `RunNotFound`.
+    Raises `RunNotFoundError`.
     """
-    from flownb.errors import RunNotFound
+    from flownb.errors import RunNotFoundError
     from flownb.runs.project import Project
 
     project = Project.of(folder)
     if not project.database.exists():
-        raise RunNotFound(
+        raise RunNotFoundError(
             f"no runs are recorded in {project.root}; work in the project's folder, or name it with --project"
         )
     store = _store(project)

@@ -217,14 +217,14 @@ def _print_run(run: Run) -> None:
 
 def _status(run: Run, project: Project) -> int:
     """Say why the run did not succeed, where it did not, and return the exit status."""
-    from flownb.errors import ParametersRefused, RunFailed
+    from flownb.errors import ParametersRefusedError, RunFailedError
 
     try:
         run.raise_for_state()
-    except ParametersRefused as error:  # told as what is found wrong before a run
+    except ParametersRefusedError as error:  # told as what is found wrong before a run
         say(f"flownb: {terminal_text(str(error))}")
         return error.exit_code
-    except RunFailed as error:
+    except RunFailedError as error:
         say(
             f"flownb: {terminal_text(str(error))}\nwhat it printed: flownb logs {run.id}{_elsewhere(project)}"
         )

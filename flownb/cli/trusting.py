@@ -57,7 +57,11 @@ def _trust_runs(project: Path, names: Sequence[str]) -> None:
     from flownb.displays.wording import visible
     from flownb.runs import Run, Runs
 
-    runs = Runs.load(project, limit=None) if "all" in names else [Run.load(project, name) for name in names]
+    runs = (
+        Runs.load(project=project, limit=None)
+        if "all" in names
+        else [Run.load(name, project) for name in names]
+    )
     trusted = {run: run.trust() for run in runs}
     for run, outputs in trusted.items():
         if outputs:

@@ -109,7 +109,13 @@ def _from_cells(notebook: Json, name: str) -> Flow:
             steps.append(_step(cell, about, len(steps) + 1))
     if not steps:
         raise ValueError("it has no steps")
-    return Flow(name, parameters, tuple(steps), tuple(closure), kernel=fields.kernel(notebook))
+    return Flow(
+        name,
+        parameters=parameters,
+        steps=tuple(steps),
+        closure=tuple(closure),
+        kernel=fields.kernel(notebook),
+    )
 
 
 def _step(cell: Json, about: Mapping[str, Any], number: int) -> Step:
@@ -232,4 +238,6 @@ def _whole(notebook: Json, name: str) -> Flow:
             steps.append(_step(cell, about, number))
     if steps:
         steps[-1] = replace(steps[-1], result=shows_result(steps[-1].source))
-    return Flow(name, parameters, tuple(steps), kernel=fields.kernel(notebook), notebook=notebook)
+    return Flow(
+        name, parameters=parameters, steps=tuple(steps), kernel=fields.kernel(notebook), notebook=notebook
+    )

@@ -18,7 +18,7 @@ from flownb.engine.folding import Folding
 from flownb.engine.kernel import Kernel
 from flownb.engine.observe import Reply
 from flownb.engine.order import runs, secrets_after
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -66,7 +66,7 @@ class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermi
     def execute(self, **_: Any) -> NotebookNode:
         """Execute the notebook; how it ended is in the session's `ending`.
 
-        Raises what an observer raised, and `EnvironmentRefused` where there is no kernel to be had.
+        Raises what an observer raised, and `EnvironmentRefusedError` where there is no kernel to be had.
         """
         asyncio.run(self._execute())
         return self.nb
@@ -231,7 +231,9 @@ class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermi
             reply = await self._within(self._silent(self.session.secrets.source), None)
             if not reply.ok:
                 what = f"{reply.error.ename}: {reply.error.evalue}" if reply.error else "no answer"
-                raise EnvironmentRefused(f"the secret parameters could not be given to the kernel: {what}")
+                raise EnvironmentRefusedError(
+                    f"the secret parameters could not be given to the kernel: {what}"
+                )
 
     async def _after(self, index: int, cell: NotebookNode) -> None:
         wanted = self.session.observer.code_after(index, cell)

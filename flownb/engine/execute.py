@@ -10,7 +10,7 @@ from flownb.engine.managed import NAME, STANDARD, ManagedEngine
 from flownb.engine.plugin import FORKING
 from flownb.engine.session import Limits, Session
 from flownb.engine.work import Work
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,18 +37,18 @@ def engine_names() -> tuple[str, ...]:
 
 
 def check(*, engine: str = FORKING, kernel: str | None = None, secrets: bool = False) -> None:
-    """Raise `EnvironmentRefused`, naming those there are, where an engine or a kernel is not there.
+    """Raise `EnvironmentRefusedError`, naming those there are, where an engine or a kernel is not there.
 
     Where there are `secrets` to be given to the notebook also an engine that takes none is refused.
     """
     from flownb.engine.kernelspecs import check_kernel
 
     if engine not in (FORKING, STANDARD) and engine not in engine_names():
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"papermill knows no engine {engine!r} here; there are: {', '.join(engine_names())}"
         )
     if secrets and engine not in (FORKING, STANDARD):
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"papermill's engine {engine!r} cannot be given secret parameters without writing them into the "
             f"notebook; use the engine {FORKING!r} or {STANDARD!r}"
         )
@@ -94,7 +94,7 @@ def execute(
         tick: called about ten times a second in the thread that called this.
 
     Raises:
-        EnvironmentRefused: there is no such engine or kernel, it cannot be started, or memory is to be
+        EnvironmentRefusedError: there is no such engine or kernel, it cannot be started, or memory is to be
             limited where it cannot be.
         Exception: what the observer or `tick` raised; the kernel is gone by then.
 
@@ -117,7 +117,7 @@ def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
     check(engine=session.engine, secrets=bool(session.secrets))
     kernel = kernel or nb.metadata.get("kernelspec", {}).get("name")
     if not kernel:
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             "the notebook does not say which kernel it runs with; name one with `kernel=`"
         )
     notes: tuple[str, ...] = ()
@@ -154,7 +154,7 @@ def _made(nb: NotebookNode, session: Session) -> tuple[Keeper, Fold]:
 def _refuse_memory(session: Session, why: str = "") -> None:
     """Refuse a limit of memory where it would not hold: nothing runs without it that asked for it."""
     if session.limits.memory is not None:
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"`memory` is limited by the engine {FORKING!r} alone{why or f', not by {session.engine!r}'}; "
             "leave `memory` out to run it without a limit"
         )

@@ -13,6 +13,7 @@ import inspect
 import re
 import sys
 import threading
+from contextvars import ContextVar
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,14 @@ _WANTS_KERNEL = (
 def run_here(flow: Flow, given: Mapping[str, Any]) -> dict[str, Any]:
     """Run the flow's steps with validated parameters and return its outputs by name.
 
-    Raises `ParameterError` and `NotTrusted` before anything runs, and whatever the flow's own code raises.
+    Raises `ParameterError` and `NotTrustedError` before anything runs, and whatever the flow's code raises.
     """
     from flownb.parameters import validate
     from flownb.storage import trust
 
     trust.require_flow(flow)
     values = validate(flow, given)
-    with _main_module() as namespace, contextlib.ExitStack() as stack:
+    with _own_module(flow) as namespace, contextlib.ExitStack() as stack:
         # one loop for all that the flow executes, as in a kernel: tasks go on from one cell to the next
         runner = stack.enter_context(asyncio.Runner()) if _awaits(flow) else None
         try:
@@ -132,7 +133,7 @@ def _give(flow: Flow, values: Mapping[str, Any], session: _Session) -> None:
         session.execute(source, place)
     except Exception as error:
         if type(error).__name__ == ParameterError.__name__:  # the cell has one of its own
-            raise ParameterError(str(error)) from None
+            raise ParameterError(str(error), flow=flow.name) from None
         raise
     finally:
         session.namespace.pop(EXACT, None)
@@ -155,37 +156,80 @@ def _carried(flow: Flow, entry: Carried) -> str:
     raise FlownbError(_WANTS_KERNEL.format(what=f"what {flow.name} replays before its steps"))
 
 
-class _Main(ModuleType):
-    """The module that a flow runs in, and the one whose place it has taken."""
-
-    __slots__ = ("before", "over")  # not in its namespace, which is the flow's own
-
-    def __init__(self, before: ModuleType) -> None:
-        super().__init__("__main__")
-        self.before = before
-        self.over = False
-
-
 @contextlib.contextmanager
-def _main_module() -> Iterator[dict[str, Any]]:
-    """Put a fresh module in the place of `__main__` while a flow runs, and yield its namespace.
+def _own_module(flow: Flow) -> Iterator[dict[str, Any]]:
+    """Make a module for one run of a flow, known to Python while it runs, and yield its namespace.
 
     pickle, dataclasses, pydantic and `get_type_hints` look names up in the module that a class says it is
-    of: in a notebook, `__main__`. Runs in several threads may end in any order; the last one to end puts
-    back what was there before them all.
+    of. Each run has its own, and `__main__` stays what it is, so that runs in threads do not meet.
     """
-    main = _Main(sys.modules["__main__"])
-    main.__dict__["__builtins__"] = __builtins__
-    sys.modules["__main__"] = main
+    import cloudpickle
+
+    name = re.sub(r"\W", "_", f"flow_{flow.name}")
+    module, tried = ModuleType(name), 1
+    while sys.modules.setdefault(module.__name__, module) is not module:  # atomic
+        tried += 1
+        module = ModuleType(f"{name}_{tried}")
+    module.__dict__["__builtins__"] = __builtins__
+    cloudpickle.register_pickle_by_value(module)  # other processes have no such module
+    running = _RUNNING.set(module.__dict__)
+    main = sys.modules["__main__"].__dict__
+    _Lacking.count(main, 1)
     try:
-        yield main.__dict__
+        yield module.__dict__
     finally:
-        main.over = True
-        if sys.modules["__main__"] is main:
-            before = main.before
-            while isinstance(before, _Main) and before.over:
-                before = before.before
-            sys.modules["__main__"] = before
+        _Lacking.count(main, -1)
+        _RUNNING.reset(running)
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules[module.__name__]
+
+
+_RUNNING: ContextVar[dict[str, Any] | None] = ContextVar("flownb_running", default=None)
+_COUNTING = threading.Lock()
+
+
+class _Lacking:
+    """The `__getattr__` of `__main__` while flows run: what it lacks, the flow of the very thread may have.
+
+    For files that were pickled in the notebook: they name its classes as those of `__main__`.
+    """
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def __call__(self, name: str) -> Any:
+        namespace = _RUNNING.get()
+        if namespace is None or name.startswith("__") or name not in namespace:
+            raise AttributeError(f"module '__main__' has no attribute {name!r}")
+        return namespace[name]
+
+    @classmethod
+    def count(cls, names: dict[str, Any], change: int) -> None:
+        """Count a run that begins or ends, in the names of `__main__`; the last one leaves them as before."""
+        with _COUNTING:
+            lacking = names.get("__getattr__") or names.setdefault("__getattr__", cls())
+            if isinstance(lacking, cls):
+                lacking.runs += change
+                if lacking.runs <= 0:
+                    del names["__getattr__"]
+
+
+class _NameOfMain(ast.NodeTransformer):
+    """Has `__name__` be what it is in a notebook, so that `if __name__ == "__main__":` holds.
+
+    Where `sys.modules` is asked, it stays the name of the module that the flow runs in.
+    """
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's name
+        if node.id == "__name__" and isinstance(node.ctx, ast.Load):
+            return ast.copy_location(ast.Constant("__main__"), node)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:  # ast's name
+        node.value = self.visit(node.value)
+        if not (isinstance(node.slice, ast.Name) and node.slice.id == "__name__"):
+            node.slice = self.visit(node.slice)
+        return node
 
 
 class _Session:
@@ -198,10 +242,10 @@ class _Session:
 
     def execute(self, source: str, filename: str, *, last: bool = False) -> Any:
         """Execute statements; return the value of the last one where it is an expression and is wanted."""
-        tree = ast.parse(source, filename)
+        tree = _NameOfMain().visit(ast.parse(source, filename))
         value: ast.expr | None = None
         if last and tree.body and isinstance(tree.body[-1], ast.Expr):
-            value = tree.body.pop().value  # type: ignore[attr-defined]  # seen to be an expression
+            value = tree.body.pop().value
         self._evaluate(self._compile(tree, filename, "exec"))
         return (
             None if value is None else self._evaluate(self._compile(ast.Expression(value), filename, "eval"))

@@ -42,8 +42,8 @@ class Installed:
 def installed(kernel: str, env: Mapping[str, str], names: Iterable[str]) -> Installed | None:
     """Return what a kernel has of some distributions; None where its interpreter cannot be asked.
 
-    It is asked again where something was installed since. Raises `EnvironmentRefused` for a kernel that is
-    not there.
+    It is asked again where something was installed since. Raises `EnvironmentRefusedError` for a kernel that
+    is not there.
     """
     variables = child_environment(env)
     python = interpreter_of(kernel_spec(kernel), variables)

@@ -14,7 +14,7 @@ from flownb.engine.ending import death
 from flownb.engine.kernelspecs import check_folder, check_kernel, child_environment
 from flownb.engine.process import Watched
 from flownb.engine.room import check_room
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Kernel:
             env: variables added to this process's own.
 
         Raises:
-            EnvironmentRefused: there is no such kernel or folder, its process cannot be started, or this
+            EnvironmentRefusedError: there is no such kernel or folder, its process cannot be started, or this
                 process lacks descriptors or threads for it.
 
         """
@@ -68,7 +68,7 @@ class Kernel:
         except BaseException as error:
             await kernel._release()
             if isinstance(error, OSError):
-                raise EnvironmentRefused(f"the kernel {name!r} cannot be started: {error}") from error
+                raise EnvironmentRefusedError(f"the kernel {name!r} cannot be started: {error}") from error
             raise
         return kernel
 
@@ -95,7 +95,7 @@ class Kernel:
         process = getattr(manager.provisioner, "process", None)
         if process is None:
             await manager.shutdown_kernel(now=True)
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"the kernel {self.name!r} is not a process of this machine, so it cannot be watched; "
                 "choose another with `kernel=`"
             )
@@ -108,7 +108,7 @@ class Kernel:
     async def ready(self, limit: float) -> dict[str, Any]:
         """Wait until the kernel answers, at most `limit` seconds; returns what it says of itself.
 
-        Raises `EnvironmentRefused` where it ends or stays silent, with what it wrote.
+        Raises `EnvironmentRefusedError` where it ends or stays silent, with what it wrote.
         """
         hello = asyncio.ensure_future(self._hello())
         ended = self.process.ended
@@ -123,7 +123,7 @@ class Kernel:
         if ended.done():
             what = death(*self.process.status) + " before it answered"
         wrote = f"; it wrote:\n{self.log()}" if self.log() else ""
-        raise EnvironmentRefused(f"the kernel {self.name!r} {what}{wrote}")
+        raise EnvironmentRefusedError(f"the kernel {self.name!r} {what}{wrote}")
 
     async def _hello(self) -> dict[str, Any]:
         """Ask until there is an answer and the broadcast channel is connected as well."""

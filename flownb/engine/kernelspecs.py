@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def kernel_spec(name: str) -> Any:
     It is looked for again where a folder of kernelspecs, or the file itself, has changed: else each run
     would spend a millisecond on it.
 
-    Raises `EnvironmentRefused`, naming the kernels there are, where there is none of that name.
+    Raises `EnvironmentRefusedError`, naming the kernels there are, where there is none of that name.
     """
     found, where = _found(), tuple(os.environ.get(variable) for variable in _WHERE)
     known = found.get((name, where))
@@ -62,7 +62,7 @@ def _looked_up(manager: Any, name: str) -> Any:
         return manager.get_kernel_spec(name)
     except NoSuchKernel:
         there = ", ".join(kernel_names()) or "none"
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"there is no kernel named {name!r} here (there are: {there}); choose one of them with "
             "`kernel=`, or install it: python -m ipykernel install --user --name NAME"
         ) from None
@@ -86,20 +86,20 @@ def _found() -> dict[tuple[str, tuple[str | None, ...]], tuple[Any, tuple[int, .
 
 
 def check_kernel(name: str) -> None:
-    """Raise `EnvironmentRefused` where there is no such kernel, or no program for it."""
+    """Raise `EnvironmentRefusedError` where there is no such kernel, or no program for it."""
     spec = kernel_spec(name)
     program = spec.argv[0] if spec.argv else ""
     if not program.startswith("python") and shutil.which(Path(program).expanduser()) is None:
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"the kernel {name!r} cannot be started: its program {program!r} is not there; "
             f"mend or remove {Path(spec.resource_dir) / 'kernel.json'}"
         )
 
 
 def check_folder(cwd: Path) -> None:
-    """Raise `EnvironmentRefused` where there is no such folder to run in."""
+    """Raise `EnvironmentRefusedError` where there is no such folder to run in."""
     if not cwd.is_dir():
-        raise EnvironmentRefused(f"the flow cannot run in {cwd}: there is no such folder; set `cwd`")
+        raise EnvironmentRefusedError(f"the flow cannot run in {cwd}: there is no such folder; set `cwd`")
 
 
 def child_environment(env: Mapping[str, str]) -> dict[str, str]:

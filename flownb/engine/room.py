@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,21 +26,21 @@ LACKING = frozenset(_HELP)
 """Errors of a system that has no descriptors, processes or memory left to give."""
 
 
-def refusal(number: int) -> EnvironmentRefused:
+def refusal(number: int) -> EnvironmentRefusedError:
     """Return what says that a run cannot be started for want of what the error `number` stands for."""
-    return EnvironmentRefused(f"the run cannot be started here: {os.strerror(number)}; {_HELP[number]}")
+    return EnvironmentRefusedError(f"the run cannot be started here: {os.strerror(number)}; {_HELP[number]}")
 
 
 @contextmanager
 def shortage_told() -> Iterator[None]:
-    """Raise `EnvironmentRefused` for an error that comes of what this process, or the system, is short of.
+    """Raise `EnvironmentRefusedError` for an error that comes of what this process or the system lacks.
 
     It need not say so itself: where descriptors are lacking, `tempfile` finds no folder and an import no
     module. So one that says something else stays what it is only where there is room for a kernel.
     """
     try:
         yield
-    except EnvironmentRefused:
+    except EnvironmentRefusedError:
         raise
     except Exception as error:
         number = _lacking(error)
@@ -60,7 +60,7 @@ def _lacking(error: BaseException | None) -> int | None:
 
 
 def check_room(descriptors: int = 32, threads: int = 12) -> None:
-    """Raise `EnvironmentRefused` where this process cannot have so many more descriptors and threads.
+    """Raise `EnvironmentRefusedError` where this process cannot have so many more descriptors and threads.
 
     To be asked before a kernel is started from this process, as libzmq aborts it where it lacks one. The
     defaults are what papermill's standard engine takes, and a few more. They are taken for a moment: that

@@ -27,7 +27,7 @@ def run_session(
     """Execute `nb` in place; the session's `ending` says how it ended.
 
     Options that nbclient knows (`allow_errors`, `coalesce_streams`, ...) reach it; others are refused
-    by it. Raises what the session's observer raises, and `EnvironmentRefused` where no kernel starts.
+    by it. Raises what the session's observer raises, and `EnvironmentRefusedError` where no kernel starts.
     """
     manager = Manager(nb, session.observer, progress_bar=progress_bar, log_output=log_output)
     manager.notebook_start()

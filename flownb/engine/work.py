@@ -51,7 +51,7 @@ class Work(threading.Thread, Generic[T]):
     def result(self, tick: Callable[[], None] | None = None) -> T:
         """Do it, call `tick` about ten times a second meanwhile, and return what came of it, or raise it.
 
-        Raises `EnvironmentRefused` where no thread can be started.
+        Raises `EnvironmentRefusedError` where no thread can be started.
         """
         try:
             self.start()

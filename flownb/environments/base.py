@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flownb.environments.fields import Labels, OnExit, OnStart  # noqa: TC001  # read by pydantic
-from flownb.errors import CallbackError, EnvironmentRefused, StorageError
+from flownb.errors import CallbackError, EnvironmentRefusedError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from flownb.callbacks import Callback
+    from flownb.environments.grid import Grid
     from flownb.environments.together import Work
     from flownb.flow import Flow
     from flownb.runs import Run, Runs
@@ -54,11 +56,11 @@ class Environment(BaseModel, ABC):
     ] = ()
 
     def __init__(self, **options: Any) -> None:
-        """Make an environment of its options; wrong ones are `EnvironmentRefused` or `CallbackError`."""
+        """Make an environment of its options; wrong ones are `EnvironmentRefusedError` or `CallbackError`."""
         try:
             super().__init__(**options)
         except ValidationError as error:
-            raise EnvironmentRefused(_words(type(self), error)) from None
+            raise EnvironmentRefusedError(_words(type(self), error)) from None
 
     def __hash__(self) -> int:
         """Hash what equal environments have in common; callbacks may be what cannot be hashed."""
@@ -69,21 +71,21 @@ class Environment(BaseModel, ABC):
     def setup(self, storage: Storage) -> None:
         """Check that flows of `storage` can run here, and prepare for it; may be called again at any time.
 
-        Raises `EnvironmentRefused` before anything starts. `execute` and the others call it themselves. An
-        environment of one's own calls this one first, which refuses what is no storage, and one that cannot
-        be reached.
+        Raises `EnvironmentRefusedError` before anything starts. `execute` and the others call it themselves.
+        An environment of one's own calls this one first, which refuses what is no storage, and one that
+        cannot be reached.
         """
         check_storage(storage)
         try:
             storage.reach()
         except StorageError as error:
-            raise EnvironmentRefused(f"{storage.name} cannot be reached: {error}") from error
+            raise EnvironmentRefusedError(f"{storage.name} cannot be reached: {error}") from error
 
     @abstractmethod
     def execute(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         parameters: Mapping[str, Any] | None = None,
         *,
         on_change: Callable[[Run], object] | None = None,
@@ -94,7 +96,7 @@ class Environment(BaseModel, ABC):
 
         Args:
             storage: where the flow is.
-            location: `NAME` or `NAME@VERSION` in it.
+            flow: `NAME` or `NAME@VERSION` in it, or a Flow that it holds with this very content.
             parameters: values by name. A `flownb.parameters.Text` was typed by somebody, and is read as what
                 the parameter is declared to be; any other text is a value.
             on_change: called with the Run at most ten times a second while it changes, and at its end, in
@@ -102,9 +104,9 @@ class Environment(BaseModel, ABC):
 
         Raises:
             ParameterError: a parameter is unknown, missing or wrong; nothing was started or recorded.
-            EnvironmentRefused: the flow cannot run here; nothing was started or recorded.
-            FlowNotFound: the storage does not hold it.
-            NotTrusted: the storage came from elsewhere, and its user has not trusted it.
+            EnvironmentRefusedError: the flow cannot run here; nothing was started or recorded.
+            FlowNotFoundError: the storage does not hold it.
+            NotTrustedError: the storage came from elsewhere, and its user has not trusted it.
             CallbackError: a stored callback cannot be loaded; nothing was started or recorded.
             RecordError: the run cannot be recorded.
 
@@ -113,7 +115,7 @@ class Environment(BaseModel, ABC):
     def submit(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         parameters: Mapping[str, Any] | None = None,
         *,
         on_change: Callable[[Run], object] | None = None,
@@ -125,13 +127,13 @@ class Environment(BaseModel, ABC):
         """
         from flownb.environments.together import beside
 
-        return beside(lambda tell: self.execute(storage, location, parameters, on_change=tell), on_change)
+        return beside(lambda tell: self.execute(storage, flow, parameters, on_change=tell), on_change)
 
     def map(
         self,
         storage: Storage,
-        location: str,
-        grid: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]],
+        flow: Flow | str,
+        grid: Grid,
         *,
         parallel: int | None = None,
         on_change: Callable[[Run], object] | None = None,
@@ -150,12 +152,12 @@ class Environment(BaseModel, ABC):
         from flownb.parameters import Validator
 
         if parallel is not None and parallel < 1:
-            raise EnvironmentRefused(f"`parallel` is at least 1, and was given as {parallel}")
+            raise EnvironmentRefusedError(f"`parallel` is at least 1, and was given as {parallel}")
         self.setup(storage)
-        flow = runnable(storage, location)
-        validator = Validator(flow)
+        found = runnable(storage, flow)
+        validator = Validator(found)
         points = [validator.validate(point) for point in points_of(grid)]
-        works = [self._each(storage, flow, values) for values in points]
+        works = [self._each(storage, found, values) for values in points]
         return Several(works, parallel or os.cpu_count() or 1, on_change).run()
 
     def _each(self, storage: Storage, flow: Flow, values: dict[str, Any]) -> Work:
@@ -170,10 +172,10 @@ class Environment(BaseModel, ABC):
     def serialize(self) -> dict[str, Any]:
         """Return what makes this environment again, as JSON.
 
-        Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefused` for a class that has
-        no `kind` of its own.
+        Raises `CallbackError` for a callback that cannot be stored, `EnvironmentRefusedError` for a class
+        that has no `kind` of its own.
         """
-        from flownb.callbacks import serialize
+        from flownb.callbacks.stored import serialize
         from flownb.environments.kinds import kinds
 
         word = kinds().word_of(type(self))
@@ -197,18 +199,18 @@ class Environment(BaseModel, ABC):
     def deserialize(data: Mapping[str, Any]) -> Environment:
         """Make an environment again from what `serialize` gave.
 
-        Raises `EnvironmentRefused` for an unknown type, or what a newer version wrote.
+        Raises `EnvironmentRefusedError` for an unknown type, or what a newer version wrote.
         """
         from flownb.environments.kinds import kind_of
 
         schema = data.get("schema", SCHEMA)
         if not isinstance(schema, int) or schema > SCHEMA:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"this environment was written by a newer flownb (schema {schema!s:.20}, this one reads up "
                 f"to {SCHEMA}); upgrade it: pip install --upgrade flownb"
             )
         if "type" not in data and "named" in data:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"of this environment only its name is known, {ascii(data['named'])[:60]}: what that means "
                 "is said by the flownb.toml of its flow's project"
             )
@@ -218,10 +220,39 @@ class Environment(BaseModel, ABC):
     @classmethod
     def from_serialized(cls, options: Mapping[str, Any]) -> Self:
         """Make one of this kind from the options that `serialize` wrote; called by `deserialize`."""
-        from flownb.callbacks import deserialize
+        from flownb.callbacks.stored import deserialize
 
         callbacks = {name: deserialize(options[name]) for name in ("on_start", "on_exit") if name in options}
         return cls(**{**options, **callbacks})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise EnvironmentRefusedError(f"an environment is frozen; `replace({name}=...)` makes another one")
+
+    def __delattr__(self, name: str) -> None:
+        raise EnvironmentRefusedError(f"an environment is frozen: `{name}` stays what it is")
+
+    def __dir__(self) -> list[str]:
+        # what pydantic brings is not ours to promise
+        return sorted(name for name in super().__dir__() if name.startswith("__") or name not in _PYDANTICS)
+
+    def __repr__(self) -> str:
+        from flownb.callbacks.base import name_of
+
+        told = []
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value == field.get_default(call_default_factory=True):
+                continue
+            if name in ("on_start", "on_exit"):
+                told.append(f"{name}=[{', '.join(map(name_of, value))}]")
+            else:
+                told.append(f"{name}={reprlib.repr(value)}")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    __str__ = __repr__
+
+
+_PYDANTICS = frozenset(dir(BaseModel))
 
 
 def check_storage(storage: object) -> None:
@@ -233,14 +264,15 @@ def check_storage(storage: object) -> None:
         return
     said = f"the flow {storage.name}" if isinstance(storage, Flow) else f"a {type(storage).__name__}"
     instead = "; `flow.run()` runs a flow that is in no storage" if isinstance(storage, Flow) else ""
-    raise EnvironmentRefused(
+    raise EnvironmentRefusedError(
         f"an environment runs what is in a storage, and was given {said}: "
         f'`execute(open_storage("x.ipynb"), "NAME", {{...}})` is how it is used{instead}'
     )
 
 
 def _told(callbacks: Iterable[Callback]) -> list[dict[str, Any]]:
-    from flownb.callbacks import name_of, serialize
+    from flownb.callbacks.base import name_of
+    from flownb.callbacks.stored import serialize
 
     told = []
     for callback in callbacks:

@@ -1,17 +1,19 @@
 """Begins runs: what can be checked beforehand is checked, then the run is recorded, and its work is left.
 
-    run = begin(environment, storage, location, parameters, cwd=folder).work(on_change)
+    run = begin(environment, storage, flow, parameters, cwd=folder).work(on_change)
 
 is all that an environment of this machine does in `execute`.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flownb.environments.asking import who_asks
 from flownb.environments.supervise import Request, Settings, Supervisor
+from flownb.errors import FlowNotFoundError, NameRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 def begin(
     environment: Environment,
     storage: Storage,
-    location: str,
+    flow: Flow | str,
     parameters: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Supervisor:
@@ -37,19 +39,33 @@ def begin(
     from flownb.parameters import validate
 
     environment.setup(storage)
-    flow = runnable(storage, location)
-    supervisor = prepare(environment, storage, flow, validate(flow, parameters or {}), **settings)
+    found = runnable(storage, flow)
+    supervisor = prepare(environment, storage, found, validate(found, parameters or {}), **settings)
     supervisor.begin()
     return supervisor
 
 
-def runnable(storage: Storage, location: str) -> Flow:
-    """Return a stored flow that may run here. Raises `FlowNotFound`, `NotTrusted`."""
+def runnable(storage: Storage, flow: Flow | str) -> Flow:
+    """Return a stored flow that may run here. Raises `FlowNotFoundError`, `NotTrustedError`."""
     from flownb.storage import trust
 
-    flow = storage.get_flow(location)
-    trust.require(storage, flow.location)
-    return flow
+    found = storage.get_flow(flow) if isinstance(flow, str) else _held(storage, flow)
+    trust.require(storage, found.location)
+    return found
+
+
+def _held(storage: Storage, flow: Flow) -> Flow:
+    """Return what a storage holds under a flow's location or name, where it is that very flow."""
+    for location in filter(None, (flow.location, flow.name)):
+        with suppress(FlowNotFoundError, NameRefusedError):
+            found = storage.get_flow(location)
+            if found == flow:
+                return found
+    raise FlowNotFoundError(
+        f"{storage.name} does not hold {flow.name} with this content (version {flow.version}); "
+        "`add_flow` keeps it there",
+        flow=flow.name,
+    )
 
 
 def prepare(
@@ -62,7 +78,7 @@ def prepare(
     **settings: Any,
 ) -> Supervisor:
     """Check all that can be checked before a run with validated values; nothing is recorded yet."""
-    from flownb.callbacks import resolve
+    from flownb.callbacks.references import resolve
     from flownb.engine import check
     from flownb.environments.differing import differences, is_strict
     from flownb.environments.plan import Plan

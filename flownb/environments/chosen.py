@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def named_environment(project: Project, name: str) -> dict[str, Any]:
     """Return the environment that `flownb.toml` calls `name`, or one of that kind, as a flow keeps it.
 
-    Folders of the project are kept relative to it, as they stand in the file. Raises `EnvironmentRefused`,
-    and `CallbackError` for a callback that cannot be stored.
+    Folders of the project are kept relative to it, as they stand in the file. Raises
+    `EnvironmentRefusedError`, and `CallbackError` for a callback that cannot be stored.
     """
     environment = load_environment(project, name)
     kept = environment.serialize()
@@ -48,7 +48,7 @@ def environment_for(flow: Flow, project: Project, name: str | None = None, **opt
     """Return the environment in which a flow runs, with `options` in place of those that it has.
 
     `name` is one of `flownb.toml`, or a kind where that has none of the name; without it the flow's own is
-    taken. Raises `EnvironmentRefused`.
+    taken. Raises `EnvironmentRefusedError`.
     """
     environment = _chosen(flow, project, name)
     return environment.replace(**options) if options else environment

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from flownb.environments.kinds import kind_of, kinds
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.runs.project import SETTINGS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def load_environment(project: Project, name: str, **overrides: Any) -> Environme
     """Return the environment that a project's `flownb.toml` calls `name`, with `overrides` of its options.
 
     Where the file has none of the name, and it is a kind, one of that kind is returned.
-    Raises `EnvironmentRefused`, naming those there are, where there is none, and where an option is wrong.
+    Raises `EnvironmentRefusedError`, naming those there are, where there is none and for a wrong option.
     """
     with_project_on_path(project)
     tables = _tables(project)
@@ -43,7 +43,7 @@ def load_environment(project: Project, name: str, **overrides: Any) -> Environme
         near = difflib.get_close_matches(name, tables, 1)
         there = f"there are: {', '.join(tables)}" if tables else "there are none"
         hint = f"did you mean {near[0]}?" if near else 'add [environments.NAME] with type = "local"'
-        raise EnvironmentRefused(f"{settings} has no environment {ascii(name)[:60]}; {there}; {hint}")
+        raise EnvironmentRefusedError(f"{settings} has no environment {ascii(name)[:60]}; {there}; {hint}")
     return _environment(tables[name], project, name, overrides)
 
 
@@ -63,18 +63,18 @@ def _is_path(annotation: object) -> bool:
 
 
 def _environment(table: Any, project: Project, name: str, overrides: dict[str, Any]) -> Environment:
-    from flownb.callbacks import from_settings
+    from flownb.callbacks.settings import from_settings
 
     where = f"{project.root / SETTINGS}, [environments.{name}]"
     if not isinstance(table, dict):
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"{where} is not a table: write its options below a line [environments.{name}]"
         )
     options = dict(table)
     try:
         kind = kind_of(options.pop("type", "local"))
-    except EnvironmentRefused as error:
-        raise EnvironmentRefused(f"{where}: {error}") from None
+    except EnvironmentRefusedError as error:
+        raise EnvironmentRefusedError(f"{where}: {error}") from None
     for callbacks in ("on_start", "on_exit"):
         if callbacks in options:
             options[callbacks] = from_settings(options[callbacks], f"environments.{name}.{callbacks}")
@@ -83,12 +83,12 @@ def _environment(table: Any, project: Project, name: str, overrides: dict[str, A
             options[path] = project.root / Path(options[path]).expanduser()
     try:
         return kind(**{**options, **overrides})
-    except EnvironmentRefused as error:
-        raise EnvironmentRefused(f"{where}: {error}") from None
+    except EnvironmentRefusedError as error:
+        raise EnvironmentRefusedError(f"{where}: {error}") from None
 
 
 def _tables(project: Project) -> dict[str, Any]:
     tables = project.settings().get("environments", {})
     if not isinstance(tables, dict):
-        raise EnvironmentRefused(f"{project.root / SETTINGS}: `environments` is not a table of tables")
+        raise EnvironmentRefusedError(f"{project.root / SETTINGS}: `environments` is not a table of tables")
     return tables

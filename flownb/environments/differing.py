@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flownb.capture.requirements import missing_module
 from flownb.capture.stale import changed_modules
 from flownb.engine.installed import installed
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,14 +33,14 @@ class Differences:
         return missing_module(self.flow.requirements, kind, message, self.missing or {})
 
     def refuse(self) -> None:
-        """Raise `EnvironmentRefused` where anything differs, or is not known."""
+        """Raise `EnvironmentRefusedError` where anything differs, or is not known."""
         if self.told:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"{self.flow.name} is {self}; it was to run only as it was captured (`strict`): install what "
                 "there was, capture it again, or run it without `strict`"
             )
         if self.missing is None:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"{self.flow.name} was to run only as it was captured (`strict`), and the kernel "
                 f"{self.flow.kernel} cannot be asked what it has"
             )
@@ -73,7 +73,7 @@ def is_strict(project: Project) -> bool:
     """Whether a project's flows run only as they were captured: `strict = true` in `flownb.toml`."""
     strict = project.settings().get("strict", False)
     if not isinstance(strict, bool):
-        raise EnvironmentRefused(
+        raise EnvironmentRefusedError(
             f"{project.root / 'flownb.toml'}: `strict` is true or false, and not {strict!r}"
         )
     return strict

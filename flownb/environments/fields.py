@@ -1,4 +1,8 @@
-"""Types of the fields of environments: what people may write, and what it becomes. Pure."""
+"""Types of the fields of environments: what people may write, and what it becomes. Pure.
+
+The fields of a model have the types of what is stored. What people may write is wider, and is told to type
+checkers by `Options` and `LocalOptions`.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,18 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from flownb.callbacks import normalise
+from flownb.callbacks.base import normalise
 from flownb.frozen import FrozenDict, plain
 from flownb.parameters import Secret
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from flownb.callbacks import Callback
 
 
 def _wrong(words: str) -> ValueError:
@@ -109,3 +118,26 @@ Variables = Annotated[FrozenDict[str], BeforeValidator(as_variables), PlainSeria
 
 OnStart = Annotated[tuple[Any, ...], BeforeValidator(lambda value: normalise(value, "on_start"))]
 OnExit = Annotated[tuple[Any, ...], BeforeValidator(lambda value: normalise(value, "on_exit"))]
+
+
+class Options(TypedDict, total=False):
+    """What every environment takes."""
+
+    labels: Iterable[str] | None
+    on_start: Callback | Iterable[Callback] | None
+    on_exit: Callback | Iterable[Callback] | None
+
+
+class LocalOptions(Options, total=False):
+    """What a LocalEnvironment takes."""
+
+    engine: str
+    kernel: str | None
+    timeout: float | timedelta | None
+    step_timeout: float | timedelta | None
+    memory: int | str | None
+    cwd: str | PathLike[str] | None
+    env: Mapping[str, str | int | float]
+    retries: int
+    backoff: float | timedelta
+    strict: bool | None

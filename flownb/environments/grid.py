@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from flownb.errors import ParameterError
 
+# a dict is an Iterable itself, so that a checker could not tell which of the two is meant
+Grid = Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]] | Iterator[Mapping[str, Any]]
 
-def points_of(grid: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+
+def points_of(grid: Grid) -> list[dict[str, Any]]:
     """Return the parameters of each run of a grid, in order.
 
     A list of dicts is taken as it is. A dict of lists stands for all combinations, the last name changing

@@ -100,12 +100,12 @@ def _versions() -> Finding:
 def _engine(notebook: Json | None, folder: Path) -> Iterator[Finding]:
     from flownb.engine.fork.interpreter import Refusal
     from flownb.engine.fork.run import launch_for
-    from flownb.errors import EnvironmentRefused
+    from flownb.errors import EnvironmentRefusedError
 
     kernel = _kernel(notebook)
     try:
         launch = launch_for(kernel, {})
-    except EnvironmentRefused as error:
+    except EnvironmentRefusedError as error:
         yield Finding("engine", "bad", str(error), data={"kernel": kernel})
         return
     if isinstance(launch, Refusal):

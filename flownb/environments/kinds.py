@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.kinds import Kinds
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ def kinds() -> Kinds[Environment]:
     """Return the kinds by their words; those of other distributions are registered by entry points."""
     from flownb.environments.base import Environment
 
-    return Kinds(Environment, _OWN, GROUP, EnvironmentRefused)  # type: ignore[type-abstract]  # it makes none
+    return Kinds(Environment, _OWN, GROUP, EnvironmentRefusedError)  # type: ignore[type-abstract]  # it makes none
 
 
 def kind_of(word: object) -> type[Environment]:
-    """Return the class that a word stands for; `EnvironmentRefused`, naming those there are, else."""
+    """Return the class that a word stands for; `EnvironmentRefusedError`, naming those there are, else."""
     return kinds().named(word)

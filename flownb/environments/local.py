@@ -17,12 +17,14 @@ from flownb.environments.fields import (  # noqa: TC001  # read by pydantic
     Seconds,
     Variables,
 )
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 from flownb.frozen import FrozenDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Unpack
 
+    from flownb.environments.fields import LocalOptions
     from flownb.environments.supervise import Supervisor
     from flownb.environments.together import Tell, Work
     from flownb.flow import Flow
@@ -84,6 +86,10 @@ class LocalEnvironment(Environment):
         ),
     ] = None
 
+    if TYPE_CHECKING:  # what is accepted, where the fields have what is stored
+
+        def __init__(self, **options: Unpack[LocalOptions]) -> None: ...
+
     @model_validator(mode="after")
     def _limits_what_it_says(self) -> Self:
         if self.memory is not None and self.engine != "flownb":
@@ -101,12 +107,12 @@ class LocalEnvironment(Environment):
         super().setup(storage)
         check(engine=self.engine, kernel=self.kernel)
         if self.cwd is not None and not self.cwd.is_dir():
-            raise EnvironmentRefused(f"`cwd` is {self.cwd}, which is no folder")
+            raise EnvironmentRefusedError(f"`cwd` is {self.cwd}, which is no folder")
 
     def execute(
         self,
         storage: Storage,
-        location: str,
+        flow: Flow | str,
         parameters: Mapping[str, Any] | None = None,
         *,
         on_change: Callable[[Run], object] | None = None,
@@ -116,7 +122,7 @@ class LocalEnvironment(Environment):
         from flownb.parameters import validate
 
         self.setup(storage)
-        flow = runnable(storage, location)
+        flow = runnable(storage, flow)
         values = validate(flow, parameters or {})
         if self.engine == "flownb" and "nbclient" not in sys.modules:
             # what the plan imports takes longer than the start of a process to fork from: both at once

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class Option:
             case "texts":
                 return list(typed)
             case "callbacks":
-                from flownb.callbacks import from_settings
+                from flownb.callbacks.settings import from_settings
 
                 return from_settings([_json(text) if text[:1] == "{" else text for text in typed], self.flag)
             case "path":
@@ -72,7 +72,7 @@ class Option:
     def _pair(self, text: str) -> tuple[str, str]:
         name, mark, value = text.partition("=")
         if not mark or not name:
-            raise EnvironmentRefused(f"{self.flag} takes NAME=VALUE, and was given {ascii(text)[:60]}")
+            raise EnvironmentRefusedError(f"{self.flag} takes NAME=VALUE, and was given {ascii(text)[:60]}")
         return name, value
 
 
@@ -87,12 +87,12 @@ def options_of(kind: type[Environment]) -> tuple[Option, ...]:
 def read_options(kind: type[Environment], typed: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return values for the fields of a kind, from texts by the fields' names.
 
-    Raises `EnvironmentRefused` for what is no option of the kind.
+    Raises `EnvironmentRefusedError` for what is no option of the kind.
     """
     known = {option.name: option for option in options_of(kind)}
     for name in typed:
         if name not in known:
-            raise EnvironmentRefused(
+            raise EnvironmentRefusedError(
                 f"{kind.__name__}: there is no option `{name}`; there are {', '.join(known)}"
             )
     return {name: known[name].read(texts) for name, texts in typed.items()}
@@ -101,7 +101,7 @@ def read_options(kind: type[Environment], typed: Mapping[str, Sequence[str]]) ->
 def take_flags(words: Iterable[str], kind: type[Environment]) -> tuple[dict[str, list[str]], list[str]]:
     """Take flags with their values out of words, and return texts by field, and the words that are left.
 
-    `--option NAME=VALUE` is an option of any kind of environment. Raises `EnvironmentRefused` for a flag
+    `--option NAME=VALUE` is an option of any kind of environment. Raises `EnvironmentRefusedError` for a flag
     without its value.
     """
     flags = {option.flag: option for option in options_of(kind)}
@@ -117,7 +117,7 @@ def take_flags(words: Iterable[str], kind: type[Environment]) -> tuple[dict[str,
         if option is not None and option.shape == "switch":
             value = value or "true"
         elif not mark and (value := next(waiting, "")) == "":
-            raise EnvironmentRefused(f"{flag} wants a value")
+            raise EnvironmentRefusedError(f"{flag} wants a value")
         name, text = (option.name, value) if option is not None else split_option(value)
         typed.setdefault(name, []).append(text)
     return typed, rest
@@ -127,7 +127,7 @@ def split_option(text: str) -> tuple[str, str]:
     """Return name and value of `NAME=VALUE`, an option of the environment, whatever its kind."""
     name, mark, value = text.partition("=")
     if not mark or not name:
-        raise EnvironmentRefused(f"--option takes NAME=VALUE, and was given {ascii(text)[:60]}")
+        raise EnvironmentRefusedError(f"--option takes NAME=VALUE, and was given {ascii(text)[:60]}")
     return name.replace("-", "_"), value
 
 

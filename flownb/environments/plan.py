@@ -69,7 +69,8 @@ class Plan:
         try:
             return render(as_written(value), bound)
         except ParameterError as error:
-            raise ParameterError(f"parameter `{name}` of flow `{self.flow.name}`: {error}") from None
+            told = f"parameter `{name}` of flow `{self.flow.name}`: {error}"
+            raise ParameterError(told, flow=self.flow.name, parameter=name) from None
 
     @cached_property
     def document(self) -> bytes:

@@ -131,7 +131,7 @@ class Recorder(Observer):
         position = self._books.position_of(index)
         if position is not None:
             step = self._books.record.steps[position]
-            self._unrecorded = replace(step, state=State.RUNNING.value, started=datetime.now(UTC))
+            self._unrecorded = replace(step, state=State.RUNNING, started=datetime.now(UTC))
             self._books.put_step(self._unrecorded, store=False)
             self._books.log.note(f"step {step.name}: started")
         self._books.journal.cell(index, cell)
@@ -159,7 +159,7 @@ class Recorder(Observer):
         if position is not None:
             step = replace(
                 self._books.record.steps[position],
-                state=State.RUNNING.value if error else State.SUCCESS.value,
+                state=State.RUNNING if error else State.SUCCESS,
                 ended=datetime.now(UTC),
                 seconds=round(time.monotonic() - self._began, 6),
                 cpu_seconds=taken.cpu_seconds,

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flownb.callbacks import CallbackFailure, name_of, run_all
+from flownb.callbacks.base import CallbackFailure, name_of, run_all
 from flownb.engine import Ending, Limits, Stop, execute
 from flownb.environments.meter import together
 from flownb.environments.plan import settles
@@ -409,9 +409,9 @@ class Supervisor:
 def _over(step: StepRecord, run: RunRecord) -> StepRecord:
     """Return how a step stands at the end of its run; the very same where that is recorded already."""
     if step.state == State.RUNNING:
-        return replace(step, state=run.state.value, ended=step.ended or run.ended, error=run.error)
+        return replace(step, state=run.state, ended=step.ended or run.ended, error=run.error)
     if step.state == State.PENDING:
-        return replace(step, state="Skipped")
+        return replace(step, state=State.SKIPPED)
     return step
 
 

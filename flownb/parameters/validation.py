@@ -59,16 +59,17 @@ class Validator:
         equal class built from its source: `render` writes it by its name. Of a type that source text does not
         tell whole (`is_open`) what it does tell is judged here, and the rest where the flow runs.
 
-        Raises one `ParameterError` that lists every unknown, missing and wrong parameter.
+        Raises one `ParameterError` that lists every unknown, missing and wrong parameter; its `parameter` is
+        the first of them.
         """
-        problems: list[str] = []
+        problems: list[tuple[str, str]] = []  # a parameter, and what is wrong with it
         named: dict[str, Any] = {}
         for name, value in given.items():
             normal = unicodedata.normalize("NFKC", name)  # as Python reads identifiers
             if normal not in self._parameters:
-                problems.append(self._unknown(name))
+                problems.append((name, self._unknown(name)))
             elif normal in named:
-                problems.append(f"`{normal}` is given twice")
+                problems.append((normal, f"`{normal}` is given twice"))
             else:
                 named[normal] = value
         values: dict[str, Any] = {}
@@ -76,19 +77,21 @@ class Validator:
             kind = self._kinds[name]
             missing = names_missing(kind) if parameter.annotation else []
             problems += [
-                f"the type of `{name}` uses `{word}`, which nothing imports: add `{line}` to the cell"
+                (name, f"the type of `{name}` uses `{word}`, which nothing imports: add `{line}` to the cell")
                 for word, line in missing
             ]
             if name not in named:
-                problems += [f"`{name}` is required: {type_text(kind)}"] if parameter.required else []
+                if parameter.required:
+                    problems.append((name, f"`{name}` is required: {type_text(kind)}"))
             elif not missing:
                 try:
                     value = Text(named[name]) if text and type(named[name]) is str else named[name]
                     values[name] = self._value(parameter, kind, value)
                 except _WrongError as wrong:
-                    problems.append(str(wrong))
+                    problems.append((name, str(wrong)))
         if problems:
-            raise ParameterError(message(self._flow.name, problems))
+            told = message(self._flow.name, [problem for _, problem in problems])
+            raise ParameterError(told, flow=self._flow.name, parameter=problems[0][0])
         return values
 
     def _value(self, parameter: Parameter, kind: Type, value: Any) -> Any:

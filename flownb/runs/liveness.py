@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flownb.errors import RecordError
+from flownb.errors import LockHeldError, RecordError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,10 +26,6 @@ _CANCEL = "cancel"
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 _LOOKING = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY
 _PATIENCE = 0.2  #: seconds: somebody who only looks holds the lock for microseconds
-
-
-class LockHeldError(RecordError):
-    """A run is supervised already, by this or another process."""
 
 
 class Lock:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.displays.outputs import output_parts
 from flownb.displays.parts import Line, Shown, muted
-from flownb.errors import OutputError, RecordError
+from flownb.errors import OutputError, OutputNotFoundError, RecordError
 from flownb.runs.signing import Key
 from flownb.runs.states import State
 
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
     from flownb.displays.parts import Picture
     from flownb.runs.record import OutputRecord, RunRecord, StepRecord
-
-
-class OutputNotFoundError(OutputError, KeyError):
-    """A run has no output of that name, or not yet."""
-
-    def __str__(self) -> str:  # a KeyError would show the message's repr
-        return str(self.args[0]) if self.args else ""
 
 
 class Outputs(Mapping[str, Any]):

@@ -8,9 +8,12 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flownb.errors import FlownbError, RecordError
+from flownb.errors import FlownbError, RecordError, RunNotFoundError
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 SETTINGS = "flownb.toml"
 _MARKS = (SETTINGS, ".git", "pyproject.toml")
@@ -23,7 +26,7 @@ class Project:
     root: Path
 
     @classmethod
-    def of(cls, folder: Path | str | Project) -> Project:
+    def of(cls, folder: PathLike[str] | str | Project) -> Project:
         """Return the project that `folder` (or a file) is in; a project is returned as it is.
 
         Its root is the nearest folder at or above it with `flownb.toml`, `.git` or `pyproject.toml`; the
@@ -38,6 +41,15 @@ class Project:
             if any((candidate / mark).exists() for mark in _MARKS):
                 return cls(candidate)
         return cls(folder)
+
+    @classmethod
+    def at(cls, folder: PathLike[str] | str | Project) -> Project:
+        """Return what `of` does. Raises `RunNotFoundError` for a folder that is not there: it has no runs."""
+        if not isinstance(folder, Project) and not Path(folder).expanduser().exists():
+            raise RunNotFoundError(
+                f"there is no folder {ascii(str(folder))[:200]}, so no run is recorded in it"
+            )
+        return cls.of(folder)
 
     @property
     def records(self) -> Path:

@@ -83,7 +83,7 @@ class StepRecord:
 
     name: str
     position: int  #: from 0, in the order in which the steps run
-    state: str = State.PENDING.value  #: a run's words, and "Skipped" where the flow ended before it
+    state: State = State.PENDING
     started: datetime | None = None
     ended: datetime | None = None
     seconds: float | None = None
@@ -96,7 +96,7 @@ class StepRecord:
         return {
             "name": self.name,
             "position": self.position,
-            "state": self.state,
+            "state": self.state.value,
             "started": time_text(self.started),
             "ended": time_text(self.ended),
             "seconds": self.seconds,
@@ -112,6 +112,7 @@ class StepRecord:
         return _read(
             cls,
             data,
+            state=State(data.get("state", State.PENDING)),
             started=time_of(data.get("started")),
             ended=time_of(data.get("ended")),
             error=RunError.from_json(error) if error else None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.displays.run import error_lines, run_card
 from flownb.displays.wording import shorten, visible
-from flownb.errors import ParametersRefused, RecordError, RunFailed
+from flownb.errors import ParametersRefusedError, RecordError, RunFailedError
 from flownb.runs.liveness import cancel_requested, request_cancel
 from flownb.runs.outputs import Outputs
 from flownb.runs.project import Project
@@ -18,6 +18,7 @@ from flownb.runs.zombies import bury
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from os import PathLike
     from pathlib import Path
     from typing import Self
 
@@ -44,14 +45,15 @@ class Run:
         self._outputs: Outputs | None = None
 
     @classmethod
-    def load(cls, project: Project | Path | str, run_id: str = "last") -> Self:
+    def load(cls, run_id: str = "last", project: Project | PathLike[str] | str = ".") -> Self:
         """Return a recorded run by its id, a beginning or end of it that is unique, or `last`.
 
         `project` may be any folder inside the project.
 
-        Raises `RunNotFound`, naming the candidates where there are several.
+        Raises `RunNotFoundError`, naming the candidates where there are several; also for a folder
+        that is not there.
         """
-        store = RecordStore(Project.of(project))
+        store = RecordStore(Project.at(project))
         return cls(store.get(run_id), store)
 
     @property
@@ -241,26 +243,28 @@ class Run:
         return True
 
     def raise_for_state(self) -> Self:
-        """Return the run if it ended as `Success`; else raise `RunFailed`, which says why and where.
+        """Return the run if it ended as `Success`; else raise `RunFailedError`, which says why and where.
 
-        Where a parameter was not what was declared that is a `ParametersRefused`, a `ParameterError` as well.
+        Where a parameter was not what was declared, that is a `ParametersRefusedError`, which is a
+        `ParameterError` as well.
         """
         record = self.record
         if record.state is State.SUCCESS:
             return self
         if not record.state.terminal:
-            raise RunFailed(
-                f"flow `{record.flow}` has not ended yet (run {record.id}: {record.state}); wait() for it"
+            raise RunFailedError(
+                f"flow `{record.flow}` has not ended yet (run {record.id}: {record.state}); wait() for it",
+                run=self,
             )
         if record.error is not None and record.error.of_parameters:
-            raise ParametersRefused(record.error.message)
+            raise ParametersRefusedError(record.error.message, run=self)
         lines = [f"flow `{visible(record.flow)}` ended as {record.state}"]
         if record.error is not None:
             first, *rest = error_lines(record.error)
             lines = [f"{lines[0]} in {first}" if record.error.step else f"{lines[0]}: {first}", *rest]
         if record.notebook.exists():
             lines.append(f"executed notebook: {record.notebook}")
-        raise RunFailed("\n".join(lines))
+        raise RunFailedError("\n".join(lines), run=self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Run):
@@ -271,7 +275,7 @@ class Run:
         return hash(self.id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).load, (self._store.project, self.id)
+        return type(self).load, (self.id, self._store.project)
 
     def __repr__(self) -> str:
         return f"<Run {visible(self.id)}: {shorten(self.flow, 100)}, {self._record.state}>"

@@ -14,6 +14,7 @@ class State(StrEnum):
     FAILED = "Failed"  #: the flow's own error, a time limit, or `on_start` failed
     CANCELLED = "Cancelled"  #: somebody asked for it
     CRASHED = "Crashed"  #: its process died without a word
+    SKIPPED = "Skipped"  #: of a step alone: the flow ended before it
 
     @property
     def terminal(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import RecordError, RunNotFound
+from flownb.errors import RecordError, RunNotFoundError
 from flownb.runs.database import Database
 from flownb.runs.record import RUN_CODE, OutputRecord, RunError, RunRecord, StepRecord, time_text
 from flownb.runs.signing import Key
@@ -63,7 +63,7 @@ class RecordStore:
     def get(self, run_id: str) -> RunRecord:
         """Return a run by its id, a beginning or end of it that no other run has, or `last`.
 
-        Raises `RunNotFound`, naming the candidates where there are several.
+        Raises `RunNotFoundError`, naming the candidates where there are several.
         """
         if run_id == "last":
             return self._one(
@@ -79,9 +79,11 @@ class RecordStore:
             return self._records(rows)[0]
         where = f"in {self.project.root}"
         if not rows:
-            raise RunNotFound(f"no run {ascii(run_id)[:80]} is recorded {where}; `flownb runs` lists them")
+            raise RunNotFoundError(
+                f"no run {ascii(run_id)[:80]} is recorded {where}; `flownb runs` lists them"
+            )
         names = ", ".join(row[0] for row in rows[:_NAMED]) + (", ..." if len(rows) > _NAMED else "")
-        raise RunNotFound(f"{run_id!a} is not one run but {len(rows)} {where}: {names}")
+        raise RunNotFoundError(f"{run_id!a} is not one run but {len(rows)} {where}: {names}")
 
     def list(
         self,
@@ -122,7 +124,7 @@ class RecordStore:
         What a run came to (`state`, `error`, `ended`) is fixed once its state is terminal: such a change
         is then refused as a whole and False returned. Other fields can be recorded at any time. With a
         terminal state `ended` is now where it is not given, with `Running` so is `started`.
-        Raises `RunNotFound`; `TypeError` for a field that there is not.
+        Raises `RunNotFoundError`; `TypeError` for a field that there is not.
         """
         unknown = set(changed) - set(_FIELDS) - {"started", "attempt"}
         if unknown:
@@ -133,7 +135,7 @@ class RecordStore:
             statement = "SELECT state, started, ended, attempt, data FROM runs WHERE id = ?"
             row = connection.execute(statement, (run_id,)).fetchone()
             if row is None:
-                raise RunNotFound(f"no run {run_id} is recorded in {self.project.root}")
+                raise RunNotFoundError(f"no run {run_id} is recorded in {self.project.root}")
             done = connection.execute(
                 "UPDATE runs SET state = ?, started = ?, ended = ?, attempt = ?, data = ? "
                 "WHERE id = ? AND (NOT ? OR state IN ('Pending', 'Running'))",
@@ -209,7 +211,7 @@ class RecordStore:
     def _one(self, statement: str, values: tuple[Any, ...], problem: str) -> RunRecord:
         records = self._records(self._database.read(statement, values))
         if not records:
-            raise RunNotFound(f"{problem} ({self.project.root})")
+            raise RunNotFoundError(f"{problem} ({self.project.root})")
         return records[0]
 
     def _records(self, rows: builtins.list[tuple[Any, ...]]) -> builtins.list[RunRecord]:

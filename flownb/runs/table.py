@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from flownb.displays.runs import runs_table
-from flownb.errors import MissingExtra
+from flownb.errors import MissingExtraError
 from flownb.runs.project import Project
 from flownb.runs.run import Run
 from flownb.runs.store import RecordStore
 
 if TYPE_CHECKING:
     import datetime as dt
-    from pathlib import Path
+    from os import PathLike
+    from typing import SupportsIndex
 
     import pandas as pd
 
@@ -30,8 +31,9 @@ class Runs(list[Run]):
     @classmethod
     def load(
         cls,
-        project: Project | Path | str,
         flow: str | None = None,
+        *,
+        project: Project | PathLike[str] | str = ".",
         state: State | str | None = None,
         limit: int | None = 50,
         before: dt.datetime | str | None = None,
@@ -39,9 +41,10 @@ class Runs(list[Run]):
         """Return the recorded runs of a project, the newest first.
 
         Of one flow, in one state, older than a time or than the run of that id; `limit` None means all.
+        `project` may be any folder inside the project.
         Runs whose supervisor died are found to be `Crashed` first.
         """
-        store = RecordStore(Project.of(project))
+        store = RecordStore(Project.at(project))
         store.find_zombies()
         return cls(Run(record, store) for record in store.list(flow, state, limit, before))
 
@@ -49,16 +52,25 @@ class Runs(list[Run]):
         """Return a pandas DataFrame with one row a run, in this order.
 
         Columns: `id`, `flow`, `state`, `started`, `seconds`; each parameter under its name (`parameters.NAME`
-        where that is taken); outputs that are a single plain value as `outputs.NAME`. Raises `MissingExtra`
-        without pandas.
+        where that is taken); outputs that are a single plain value as `outputs.NAME`. Raises
+        `MissingExtraError` without pandas.
         """
         try:
             import pandas as pd
         except ImportError:
-            raise MissingExtra(
+            raise MissingExtraError(
                 "to_frame() makes a pandas DataFrame; install it with: pip install pandas"
             ) from None
         return pd.DataFrame([_row(run) for run in self], columns=None if self else list(_COLUMNS))
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> Runs: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Run | Runs:
+        """Return one run, or some of them as `Runs`."""
+        found = super().__getitem__(index)
+        return Runs(found) if isinstance(found, list) else found
 
     def __repr__(self) -> str:
         return self.shown().text

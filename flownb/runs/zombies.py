@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import RecordError
+from flownb.errors import LockHeldError, RecordError
 from flownb.runs.executed import mark, rebuild, write_atomic
 from flownb.runs.journal import events
-from flownb.runs.liveness import Lock, LockHeldError, held
+from flownb.runs.liveness import Lock, held
 from flownb.runs.record import RunError, RunRecord
 from flownb.runs.reserve import Reserve
 from flownb.runs.states import State
@@ -79,7 +79,7 @@ def _crashed(record: RunRecord, ended: datetime) -> RunRecord:
 
 def _over(record: RunRecord, state: State, error: RunError | None, ended: datetime) -> RunRecord:
     steps = [
-        replace(step, state=state.value, ended=ended, error=error) if step.state == State.RUNNING else step
+        replace(step, state=state, ended=ended, error=error) if step.state == State.RUNNING else step
         for step in record.steps
     ]
     return replace(record, state=state, error=error, ended=ended, steps=steps)

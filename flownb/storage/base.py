@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flownb.errors import FlownbError, FlowNotFound, StorageError
+from flownb.errors import FlownbError, FlowNotFoundError, StorageError, concerning
 from flownb.flow import Flow, check_name
 from flownb.storage.reference import location as location_of
 from flownb.storage.reference import split_location
@@ -15,6 +15,7 @@ from flownb.storage.versions import Version, pick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Self
 
     from flownb.storage.compare import FlowDiff
@@ -32,7 +33,7 @@ class Runner:
     storage: Storage | None = None  #: where it was read from
 
     def run(self, **parameters: Any) -> dict[str, Any]:
-        """Run it in this process and return its outputs; see `Flow.run`. Raises `NotTrusted`."""
+        """Run it in this process and return its outputs; see `Flow.run`. Raises `NotTrustedError`."""
         from flownb.storage import trust
 
         if self.storage is not None:
@@ -75,8 +76,8 @@ class Storage(ABC):
     def _write(self, flow: Flow, *, replace: bool) -> str:
         """Keep a flow and return its version.
 
-        Raises `FlowExists` for a name that is there, unless `replace`; where the newest has the same content,
-        there is no new version, and that one is returned.
+        Raises `FlowExistsError` for a name that is there, unless `replace`; where the newest has the same
+        content, there is no new version, and that one is returned.
         """
 
     @abstractmethod
@@ -96,7 +97,7 @@ class Storage(ABC):
         return [] if version is None else [Version(version, location_of(name, version or None), None)]
 
     def _pin(self, name: str, version: str | None) -> str:
-        """Return the version that is asked for, as a location has it. Raises `FlowNotFound`."""
+        """Return the version that is asked for, as a location has it. Raises `FlowNotFoundError`."""
         there = self._versions(name)
         if not there:
             raise self._not_found(name)
@@ -181,19 +182,21 @@ class Storage(ABC):
     def add_flow(self, flow: Flow, *, replace: bool = False) -> str:
         """Keep a flow and return its location.
 
-        Raises `FlowExists` for a name that is there, unless `replace`, which adds a new version; where
+        Raises `FlowExistsError` for a name that is there, unless `replace`, which adds a new version; where
         the newest has the same content, there is no new one, and its location is returned.
         """
-        return location_of(flow.name, self._write(self._to_keep(flow), replace=replace))
+        with concerning(flow.name):
+            return location_of(flow.name, self._write(self._to_keep(flow), replace=replace))
 
     def _to_keep(self, flow: Flow) -> Flow:
         """Return the flow without the place that it lay in before."""
         return changed(flow, storage=None, location=None)
 
     def get_flow(self, location: str) -> Flow:
-        """Return the flow at `NAME[@VERSION]`, knowing its storage and location. Raises `FlowNotFound`."""
-        name, version, flow = self._found(location)
-        return self._stored(flow or self._read(name, version), name, version)
+        """Return the flow at `NAME[@VERSION]`, with its storage and location. Raises `FlowNotFoundError`."""
+        with _concerning(location):
+            name, version, flow = self._found(location)
+            return self._stored(flow or self._read(name, version), name, version)
 
     def _stored(self, flow: Flow, name: str, version: str) -> Flow:
         location = location_of(name, version or None)
@@ -213,8 +216,9 @@ class Storage(ABC):
         return name, version, flow
 
     def resolve(self, location: str) -> str:
-        """Return the pinned location, `NAME@VERSION`, that `get_flow` reads. Raises `FlowNotFound`."""
-        name, version, _ = self._found(location)
+        """Return the pinned location, `NAME@VERSION`, that `get_flow` reads. Raises `FlowNotFoundError`."""
+        with _concerning(location):
+            name, version, _ = self._found(location)
         return location_of(name, version or None)
 
     def __contains__(self, item: object) -> bool:
@@ -231,26 +235,27 @@ class Storage(ABC):
             return self._has(name)
         try:
             self._found(item)
-        except FlowNotFound:
+        except FlowNotFoundError:
             return False
         return True
 
     def history(self, name: str) -> Sequence[Version]:
-        """Return the versions of a flow, newest first. Raises `FlowNotFound`.
+        """Return the versions of a flow, newest first. Raises `FlowNotFoundError`.
 
         A storage that keeps only the newest version returns that one.
         """
         name = check_name(name)
-        versions = self._versions(name)
-        if not versions:
-            raise self._not_found(name)
+        with concerning(name, name):
+            versions = self._versions(name)
+            if not versions:
+                raise self._not_found(name)
         return versions
 
     def diff(self, location: str, other: str | None = None) -> FlowDiff:
         """Return how the flow at `other` differs from the one at `location`, by meaning.
 
         Without `other` it is how the one at `location` differs from the version before it. `@VERSION` is
-        another version of the same flow. Raises `FlowNotFound`.
+        another version of the same flow. Raises `FlowNotFoundError`.
         """
         from flownb.storage.compare import compare
 
@@ -260,30 +265,31 @@ class Storage(ABC):
         return compare(flow, self.get_flow(flow.name + other if other.startswith("@") else other))
 
     def before(self, flow: Flow) -> Flow:
-        """Return the version before a flow that was read from here. Raises `FlowNotFound`."""
+        """Return the version before a flow that was read from here. Raises `FlowNotFoundError`."""
         versions = self.history(flow.name)
         at = next((at for at, version in enumerate(versions) if version.location == flow.location), None)
         older = [version for version in versions[at + 1 :] if not version.removed] if at is not None else []
         if not older:
-            raise FlowNotFound(
+            raise FlowNotFoundError(
                 f"{self.name} holds no version of {flow.name} before {flow.location or flow.name} "
                 "to compare it with"
             )
         return self.get_flow(older[0].location)
 
     def restore(self, location: str) -> str:
-        """Make an old version the newest again and return its new location. Raises `FlowNotFound`."""
+        """Make an old version the newest again and return its new location. Raises `FlowNotFoundError`."""
         return self.add_flow(self.get_flow(location), replace=True)
 
     def remove(self, name: str) -> None:
         """Remove a flow, so that `flows` no longer has it; kinds that keep versions keep its old ones.
 
-        Raises `FlowNotFound`, and `StorageError` where this kind of storage does not remove.
+        Raises `FlowNotFoundError`, and `StorageError` where this kind of storage does not remove.
         """
         name = check_name(name)
-        if not self._has(name):
-            raise self._not_found(name)
-        self._remove(name)
+        with concerning(name, name):
+            if not self._has(name):
+                raise self._not_found(name)
+            self._remove(name)
 
     def tag(self, location: str, tag: str) -> None:
         """Give a version a name of its own, `tag`, which is then taken behind the @."""
@@ -316,7 +322,7 @@ class Storage(ABC):
     # --- running
 
     def get_runner(self, location: str) -> Runner:
-        """Return a runner for the flow at `NAME[@VERSION]`. Raises `FlowNotFound`."""
+        """Return a runner for the flow at `NAME[@VERSION]`. Raises `FlowNotFoundError`."""
         return Runner(self.get_flow(location), self)
 
     def get_env_runner(self, location: str) -> EnvRunner:
@@ -412,17 +418,17 @@ class Storage(ABC):
 
     # --- refusals
 
-    def _not_found(self, name: str, version: str | None = None) -> FlowNotFound:
+    def _not_found(self, name: str, version: str | None = None) -> FlowNotFoundError:
         import difflib
 
         flows = self.flows
         if version is not None and name in flows:
-            return FlowNotFound(
+            return FlowNotFoundError(
                 f"{self.name} does not hold {name} in version {version}; it holds {flows[name]}"
             )
         near = difflib.get_close_matches(name, flows, 1)
         hint = f"did you mean {near[0]}?" if near else f"it {self.held}"
-        return FlowNotFound(f"{self.name} holds no flow {name}; {hint}")
+        return FlowNotFoundError(f"{self.name} holds no flow {name}; {hint}")
 
 
 def _serialized(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -446,3 +452,8 @@ def _names_in(data: Any) -> list[str]:
     if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
         raise TypeError("left_out is no list of names")
     return data
+
+
+def _concerning(location: str) -> AbstractContextManager[None]:
+    """Have errors say which flow and location they are about."""
+    return concerning(str(location).partition("@")[0] or None, str(location))

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flownb.document import dumps, loads
-from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
+from flownb.errors import FlowExistsError, FlownbError, FlowNotFoundError, StorageError
 from flownb.storage.base import Storage
 from flownb.storage.directory_files import files_at
 from flownb.storage.directory_options import Options, normal_url, scheme_of, tellable, with_secrets
@@ -196,7 +196,7 @@ class DirectoryStorage(Storage):
         where = f"{encoded(name)}/{entry.file}"
         data = self._files.read(where)
         if data is None:
-            raise FlowNotFound(f"{self.name}: {where} has just been deleted")
+            raise FlowNotFoundError(f"{self.name}: {where} has just been deleted")
         try:
             flow = loads(data.decode(), f"{self.name}: {where}")
         except UnicodeDecodeError as error:
@@ -232,5 +232,7 @@ class DirectoryStorage(Storage):
         """Open the directory again; a secret that is missing may be where the service's own tools look."""
         return cls(options["url"], **with_secrets(options.get("options", {}), secrets))
 
-    def _exists(self, name: str) -> FlowExists:
-        return FlowExists(f"{self.name} holds a flow {name} already; replace=True adds a new version of it")
+    def _exists(self, name: str) -> FlowExistsError:
+        return FlowExistsError(
+            f"{self.name} holds a flow {name} already; replace=True adds a new version of it"
+        )

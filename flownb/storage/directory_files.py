@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flownb.errors import FlownbError, MissingExtra, StorageError
+from flownb.errors import FlownbError, MissingExtraError, StorageError
 from flownb.files import write_atomic
 from flownb.storage.directory_options import EXTRAS, scheme_of
 from flownb.storage.filenames import decoded, is_hashed
@@ -117,7 +117,7 @@ class RemoteFiles:
         self.is_web = scheme_of(url) in ("http", "https")
 
     def _place(self) -> tuple[Any, str]:
-        """Return the file system and the root in it. Raises `MissingExtra`, `StorageError`."""
+        """Return the file system and the root in it. Raises `MissingExtraError`, `StorageError`."""
         import fsspec
 
         scheme = scheme_of(self.url)
@@ -126,7 +126,7 @@ class RemoteFiles:
         except ImportError as error:
             extra = EXTRAS.get(scheme)
             how = f"pip install 'flownb[{extra}]'" if extra else _words(error)
-            raise MissingExtra(f"{self.url} needs what is not installed: {how}") from error
+            raise MissingExtraError(f"{self.url} needs what is not installed: {how}") from error
         except ValueError:
             raise StorageError(f"{self.url}: fsspec knows no {scheme}://") from None
         place, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **self.options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from flownb.errors import NameRefused
+from flownb.errors import NameRefusedError
 from flownb.flow import check_name
 
 SUFFIX = ".ipynb"
@@ -25,7 +25,7 @@ _HASHED = re.compile(r"~~[0-9a-f]{40}")
 def file_name(name: str) -> str:
     """Return the name of the file of a flow: ASCII in lower case, with the suffix `.ipynb`.
 
-    Raises `NameRefused` for what is no flow's name.
+    Raises `NameRefusedError` for what is no flow's name.
     """
     return encoded(name) + SUFFIX
 
@@ -45,7 +45,7 @@ def is_hashed(file: str) -> bool:
 
 
 def encoded(name: str) -> str:
-    """Return the name of a file or folder for a flow, without a suffix. Raises `NameRefused`.
+    """Return the name of a file or folder for a flow, without a suffix. Raises `NameRefusedError`.
 
     `a-z 0-9 _ -` stay; every other byte of the name in UTF-8 becomes `~` and two hexadecimal digits.
     """
@@ -65,5 +65,5 @@ def decoded(text: str) -> str | None:
         name = data.decode()
         # a flow has one file: another spelling of its name, made by hand, is not taken for it
         return name if encoded(name) == text else None
-    except (UnicodeDecodeError, NameRefused):
+    except (UnicodeDecodeError, NameRefusedError):
         return None

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowNotFound, StorageError
+from flownb.errors import FlowNotFoundError, StorageError
 
 if TYPE_CHECKING:
     from flownb.storage.base import Storage
@@ -30,7 +30,7 @@ class Named:
 def named(text: str) -> Named:
     """Open the store of a reference; without a name its only flow is meant.
 
-    Raises `StorageError`, and `FlowNotFound` where the store does not say which flow.
+    Raises `StorageError`, and `FlowNotFoundError` where the store does not say which flow.
     """
     from flownb.storage.opening import open_storage
     from flownb.storage.reference import parse_reference
@@ -42,7 +42,7 @@ def named(text: str) -> Named:
         flows = list(storage.flows)
         if len(flows) != 1:
             which = f"; say which: {shlex.quote(f'{reference.store}#NAME')}" if flows else ""
-            raise FlowNotFound(f"{storage.name} {storage.held}{which}")
+            raise FlowNotFoundError(f"{storage.name} {storage.held}{which}")
         name = flows[0]
     return Named(storage, reference.store, name, reference.version)
 

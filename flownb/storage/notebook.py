@@ -25,7 +25,7 @@ from flownb.document import (
     whole_notebook,
     with_outputs,
 )
-from flownb.errors import CaptureError, DocumentError, FlowExists, FlownbError, StorageError
+from flownb.errors import CaptureError, DocumentError, FlowExistsError, FlownbError, StorageError
 from flownb.files import write_atomic
 from flownb.storage.base import Storage
 from flownb.storage.notebook_cells import with_flow
@@ -53,7 +53,7 @@ class NotebookStorage(Storage):
 
     kind = "notebook"
 
-    def __init__(self, path: str | os.PathLike[str], outputs: Sequence[str] = ()) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, outputs: Sequence[str] = ()) -> None:
         self._given = os.fspath(path)
         if not self._given or "\0" in self._given:
             raise StorageError(f"{self._given!a} names no notebook")
@@ -144,9 +144,13 @@ class NotebookStorage(Storage):
 
     def _versions(self, name: str) -> Sequence[Version]:
         """Return the one version; a notebook without flows is one itself, under its file's name (`whole`)."""
+        notebook = self.notebook
+        if name in notebook.names:
+            version = _version(notebook, name)
+            return [Version(version, location(name, version or None), None)]
         if (whole := self.whole) is not None and whole.name == name:
             return [Version(whole.version, location(name, whole.version), None)]
-        return super()._versions(name)
+        return []
 
     def _write(self, flow: Flow, *, replace: bool) -> str:
         """Write the flow's cells, with their records, at the end of the notebook, atomically.
@@ -157,7 +161,9 @@ class NotebookStorage(Storage):
         with _alone_in(self.path.parent):
             there = self.notebook
             if flow.name in there.names and not replace:
-                raise FlowExists(f"{self.name} holds a flow {flow.name} already; replace=True replaces it")
+                raise FlowExistsError(
+                    f"{self.name} holds a flow {flow.name} already; replace=True replaces it"
+                )
             if there.document is not None and there.document.name != flow.name:
                 raise StorageError(
                     f"{self.name} is the document of one flow; name another notebook to add flows to"

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowNotFound, StorageError
+from flownb.errors import FlowNotFoundError, StorageError
 from flownb.kinds import Kinds
 from flownb.storage.base import Storage
 from flownb.storage.directory_options import scheme_of, shown_url
@@ -180,7 +180,7 @@ def open_flow(reference: str | Reference, outputs: Sequence[str] = ()) -> tuple[
     """Return the storage and the flow that a reference names.
 
     Without a name, the store's only flow is taken; a notebook without flows is taken whole, with the
-    `outputs` that are declared for it. Raises `StorageError`, `FlowNotFound`.
+    `outputs` that are declared for it. Raises `StorageError`, `FlowNotFoundError`.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
@@ -195,7 +195,7 @@ def open_flow(reference: str | Reference, outputs: Sequence[str] = ()) -> tuple[
             return storage, storage.get_flow(whole.name)
         if len(flows) != 1:
             which = f"; say which: {shlex.quote(f'{reference.store}#{flows[0]}')}" if flows else ""
-            raise FlowNotFound(f"{storage.name} {storage.held}{which}")
+            raise FlowNotFoundError(f"{storage.name} {storage.held}{which}")
         name = flows[0]
     return storage, storage.get_flow(location(name, reference.version))
 
@@ -209,4 +209,4 @@ def _declaring(storage: Storage, outputs: Sequence[str]) -> Storage:
             f"outputs are declared for a notebook that is taken whole, and {storage.name} is none; "
             "a flow declares its own in its cell: %%flow NAME --out a,b"
         )
-    return NotebookStorage(storage.name, outputs)
+    return NotebookStorage(storage.name, outputs=outputs)

@@ -17,7 +17,7 @@ class FlowHandler:
     def read(cls, path: str) -> str:
         """Return the text of the flow document, which begins in the folder of its notebook.
 
-        Raises `StorageError`; `NotTrusted` for a storage that came from elsewhere.
+        Raises `StorageError`; `NotTrustedError` for a storage that came from elsewhere.
         """
         import json
 

@@ -29,7 +29,7 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """Read `STORE#NAME[@VERSION]`; `STORE` alone names a store. Raises `StorageError`, `NameRefused`."""
+    """Read `STORE#NAME[@VERSION]`; `STORE` alone names a store. Raises `StorageError`, `NameRefusedError`."""
     store, mark, rest = text.rpartition("#")
     if not mark or rest.endswith(".ipynb"):  # no flow's name has a dot: the `#` is one of the file's name
         store, mark, rest = text, "", ""
@@ -50,7 +50,7 @@ def location(name: str, version: str | None = None) -> str:
 
 
 def split_location(text: str) -> tuple[str, str | None]:
-    """Read `NAME[@VERSION]`. Raises `StorageError` and `NameRefused`.
+    """Read `NAME[@VERSION]`. Raises `StorageError` and `NameRefusedError`.
 
     A version is any text of one line that no program could take for an option.
     """

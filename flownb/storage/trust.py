@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import NotTrusted, StorageError
+from flownb.errors import NotTrustedError, StorageError
 from flownb.files import alone_in, write_atomic
 from flownb.storage.lines import plain
 
@@ -44,7 +44,7 @@ class Trusted:
 
 
 def require(storage: Storage, location: str | None = None) -> None:
-    """Return when the flows of `storage` may run; raise `NotTrusted`, saying how they may, where not.
+    """Return when the flows of `storage` may run; raise `NotTrustedError`, saying how they may, where not.
 
     With the location of a flow that was read, it is also asked where that very version came from.
     """
@@ -59,7 +59,7 @@ def require(storage: Storage, location: str | None = None) -> None:
         return
     name = plain(storage.name)
     if trusted is not None and storage.origin is not None:
-        raise NotTrusted(
+        raise NotTrustedError(
             f"{name} comes from {plain(origin)} now; you trusted it when it came from "
             f"{plain(str(trusted.get('origin', '')))}, and its flows are code that would run as you. "
             f"Look at them first: flownb show {shlex.quote(name + '#NAME')}. Then let them run, for good "
@@ -67,12 +67,12 @@ def require(storage: Storage, location: str | None = None) -> None:
         )
     if location is not None and storage.origin is None:  # the store is one's own, this version of it is not
         version = shlex.quote(f"{name}#{plain(location)}")
-        raise NotTrusted(
+        raise NotTrustedError(
             f"{plain(location)} of {name} came from elsewhere ({plain(origin)}), and is code that would run "
             f"as you. Look at it first: flownb show {version}. Then make it a version of your own with "
             f"`flownb restore {version}`, or run it this once with --trust"
         )
-    raise NotTrusted(
+    raise NotTrustedError(
         f"{name} came from elsewhere ({plain(origin)}), and its flows are code that would run as you. "
         f"Look at them first: flownb show {shlex.quote(name + '#NAME')}. Then let them run, for good with "
         f"`flownb trust {shlex.quote(name)}`, or this once with --trust"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowNotFound
+from flownb.errors import FlowNotFoundError
 from flownb.storage.moments import moment
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Version:
 
 
 def pick(there: Sequence[Version], name: str, version: str | None, store: str) -> Version:
-    """Return the version that `name@version` asks for, never another. Raises `FlowNotFound` telling why not.
+    """Return the version that `name@version` asks for, never another. Raises `FlowNotFoundError`, and why.
 
     `there` are all versions, newest first. What is asked for is an id, the beginning of an id or digest, at
     least 4 characters, `~1` for the one before the newest, or a moment: then it is the one that was the
@@ -51,13 +51,15 @@ def pick(there: Sequence[Version], name: str, version: str | None, store: str) -
         return exact[0]
     if steps := _BACK.fullmatch(version):
         if int(steps[1]) >= len(there):
-            raise FlowNotFound(f"{store} holds no version {version} of {name}: it has {len(there)}")
+            raise FlowNotFoundError(f"{store} holds no version {version} of {name}: it has {len(there)}")
         return _readable([there[int(steps[1])]], name, store, version)
     if _HEX.fullmatch(version):
         found = [each for each in there if not each.removed and each.begins(version)]
         if len({each.id for each in found}) > 1:
             some = ", ".join(dict.fromkeys(each.id for each in found))
-            raise FlowNotFound(f"{store} holds several versions of {name} that begin with {version}: {some}")
+            raise FlowNotFoundError(
+                f"{store} holds several versions of {name} that begin with {version}: {some}"
+            )
         if found:
             return found[0]
     elif (until := moment(version)) is not None and all(each.when is not None for each in there):
@@ -65,7 +67,7 @@ def pick(there: Sequence[Version], name: str, version: str | None, store: str) -
         return _readable(then, name, store, version)
     some = ", ".join(dict.fromkeys(each.id for each in there if not each.removed))
     times = ", a day (2026-01-31), a time, or `yesterday`" if there and there[0].when is not None else ""
-    raise FlowNotFound(
+    raise FlowNotFoundError(
         f"{store} does not hold {name} in version {version}; it holds {some[:200]}; "
         f"a version is the beginning of one of these{times}"
     )
@@ -73,11 +75,11 @@ def pick(there: Sequence[Version], name: str, version: str | None, store: str) -
 
 def _readable(there: Sequence[Version], name: str, store: str, when: str) -> Version:
     if not there:
-        raise FlowNotFound(f"{store} did not hold {name} yet in version {when}: it was added later")
+        raise FlowNotFoundError(f"{store} did not hold {name} yet in version {when}: it was added later")
     newest = there[0]
     if newest.removed:
         on = f" on {newest.when:%Y-%m-%d %H:%M} UTC" if newest.when is not None else ""
-        raise FlowNotFound(
+        raise FlowNotFoundError(
             f"{store} holds no flow {name} in version {when}: it was removed{on}; "
             "its history has the versions before, which can be restored"
         )

@@ -20,11 +20,11 @@ import pytest
 
 from flownb.errors import (
     CallbackError,
-    EnvironmentRefused,
-    FlowNotFound,
-    NotTrusted,
+    EnvironmentRefusedError,
+    FlowNotFoundError,
+    NotTrustedError,
     ParameterError,
-    RunFailed,
+    RunFailedError,
 )
 from flownb.runs import Project, Run, Runs
 from flownb.storage import DirectoryStorage
@@ -86,7 +86,7 @@ class EnvironmentConformance:
         """None is none, and a bare text is not a list of letters."""
         assert self.make(labels=["b", "a", "b"]).labels == ("a", "b")
         assert self.make(labels=None).labels == ()
-        with pytest.raises(EnvironmentRefused, match="labels"):
+        with pytest.raises(EnvironmentRefusedError, match="labels"):
             self.make(labels="dev")
 
     def test_a_callback_that_cannot_be_called_is_an_error(self) -> None:
@@ -97,7 +97,7 @@ class EnvironmentConformance:
 
     def test_an_option_that_is_not_there_is_an_error_naming_those_that_are(self) -> None:
         """Nothing is left out in silence."""
-        with pytest.raises(EnvironmentRefused, match=r"no option `colour`; there are .*labels"):
+        with pytest.raises(EnvironmentRefusedError, match=r"no option `colour`; there are .*labels"):
             self.make(colour="red")
 
     def test_every_option_says_what_it_is(self) -> None:
@@ -111,7 +111,7 @@ class EnvironmentConformance:
         assert one == two
         assert hash(one) == hash(two)
         assert one != self.make()
-        with pytest.raises(ValueError, match="frozen"):
+        with pytest.raises(EnvironmentRefusedError, match="frozen"):
             one.labels = ()
 
     def test_an_environment_goes_to_json_and_comes_back(self) -> None:
@@ -144,7 +144,7 @@ class EnvironmentConformance:
                 lambda: environment.submit(storage, "sales"),  # type: ignore[arg-type]  # noqa: B023
                 lambda: environment.map(storage, "sales", [{}, {}]),  # type: ignore[arg-type]  # noqa: B023
             ):
-                with pytest.raises(EnvironmentRefused):
+                with pytest.raises(EnvironmentRefusedError):
                     call()
         assert self._recorded() == []
 
@@ -163,7 +163,7 @@ class EnvironmentConformance:
     def test_a_flow_or_version_that_is_not_there_is_an_error(self, storage: Storage) -> None:
         """A version is honoured or refused."""
         for location in ("nowhere", "sales@ffffffffffff"):
-            with pytest.raises(FlowNotFound):
+            with pytest.raises(FlowNotFoundError):
                 self.make().execute(storage, location)
         assert self._recorded() == []
 
@@ -177,7 +177,7 @@ class EnvironmentConformance:
             lambda: environment.submit(storage, "sales"),
             lambda: environment.map(storage, "sales", [{}]),
         ):
-            with pytest.raises(NotTrusted):
+            with pytest.raises(NotTrustedError):
                 call()
         assert self._recorded() == []
         with allow_once(storage):
@@ -192,7 +192,7 @@ class EnvironmentConformance:
         environment = self.make(labels=["night"])
         run = environment.execute(storage, "sales", {"n": 3})
         assert run.state == "Success", run.error
-        back = Run.load(project, run.id)
+        back = Run.load(run.id, project)
         assert back.state == "Success"
         assert (back.record.flow, back.record.location) == ("sales", storage.flows["sales"])
         assert back.record.digest == sample().digest
@@ -220,7 +220,7 @@ class EnvironmentConformance:
         assert run.error is not None
         assert "no sales today" in run.error.message
         assert run.error.step == "ask"
-        with pytest.raises(RunFailed, match="no sales today"):
+        with pytest.raises(RunFailedError, match="no sales today"):
             run.raise_for_state()
 
     def test_a_flow_whose_process_dies_is_a_run_that_ended(self, storage: Storage) -> None:
@@ -303,7 +303,7 @@ class EnvironmentConformance:
         go = project.root / "go"
         run = self.make().submit(storage, "waiting", {"path": str(go)})
         assert not run.refresh().state.terminal
-        assert Run.load(project, run.id).id == run.id
+        assert Run.load(run.id, project).id == run.id
         go.touch()
         assert run.wait(LIMIT).state == "Success"
 
@@ -326,10 +326,10 @@ class EnvironmentConformance:
         """A grid with a mistake costs nothing."""
         with pytest.raises(ParameterError):
             self.make().map(storage, "sales", [{"n": 1}, {"m": 2}])
-        with pytest.raises(EnvironmentRefused, match="parallel"):
+        with pytest.raises(EnvironmentRefusedError, match="parallel"):
             self.make().map(storage, "sales", [{}], parallel=0)
         assert self._recorded() == []
 
     def _recorded(self) -> list[str]:
         project = Project.of(".")
-        return [run.id for run in Runs.load(project)] if project.database.exists() else []
+        return [run.id for run in Runs.load(project=project)] if project.database.exists() else []

@@ -141,6 +141,8 @@ def _one(name: str, source: str, **more: Any) -> Flow:
 class UnreachableStorage(DirectoryStorage):
     """A storage that nobody reaches."""
 
+    kind = "unreachable"
+
     def __init__(self) -> None:
         super().__init__("memory://unreachable")
 
@@ -160,6 +162,8 @@ class UnreachableStorage(DirectoryStorage):
 
 class ElsewhereStorage(DirectoryStorage):
     """A folder that came from elsewhere."""
+
+    kind = "elsewhere"
 
     @property
     def origin(self) -> str | None:

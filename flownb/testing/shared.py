@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flownb.errors import FlowExists, FlowNotFound, StorageError
+from flownb.errors import FlowExistsError, FlowNotFoundError, StorageError
 from flownb.testing.flows import sample
 from flownb.testing.processes import adding_process, killed_while_adding, listing_process
 from flownb.testing.suite import StorageSuite
@@ -57,7 +57,7 @@ class SharedAndKept(StorageSuite):
                 barrier.wait(30)
                 try:
                     return writer.add_flow(sample(name, factor))
-                except FlowExists:
+                except FlowExistsError:
                     return None
 
             with ThreadPoolExecutor(count) as pool:
@@ -122,7 +122,7 @@ class SharedAndKept(StorageSuite):
         first = writer.add_flow(sample())
         second = writer.add_flow(sample(factor=3), replace=True)
         if not self.keeps_versions:
-            with pytest.raises(FlowNotFound):
+            with pytest.raises(FlowNotFoundError):
                 writer.restore(first)
             assert storage.get_flow("sales") == sample(factor=3)
             return
@@ -146,9 +146,9 @@ class SharedAndKept(StorageSuite):
         assert list(storage.flows) == ["other"]
         assert "sales" not in storage
         assert sample() not in storage
-        with pytest.raises(FlowNotFound, match="sales"):
+        with pytest.raises(FlowNotFoundError, match="sales"):
             storage.get_flow("sales")
-        with pytest.raises(FlowNotFound, match="sales"):
+        with pytest.raises(FlowNotFoundError, match="sales"):
             writer.remove("sales")
         if self.keeps_versions:
             assert storage.get_flow(location) == sample()
@@ -159,7 +159,7 @@ class SharedAndKept(StorageSuite):
         writer = self.writer(storage)
         location = writer.add_flow(sample())
         if not self.removes:
-            with pytest.raises(FlowNotFound, match="missing"):
+            with pytest.raises(FlowNotFoundError, match="missing"):
                 storage.history("missing")
             return
         writer.remove("sales")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flownb.errors import FlowExists, FlownbError, FlowNotFound, StorageError
+from flownb.errors import FlowExistsError, FlownbError, FlowNotFoundError, StorageError
 from flownb.storage import EnvRunner, Storage
 from flownb.storage.reference import split_location
 from flownb.storage.trust import allow_once
@@ -49,7 +49,7 @@ class StorageConformance(SharedAndKept):
         """And says so."""
         assert dict(storage.flows) == {}
         assert list(storage.problems) == []
-        with pytest.raises(FlowNotFound, match="sales"):
+        with pytest.raises(FlowNotFoundError, match="sales"):
             storage.get_flow("sales")
 
     def test_a_flow_added_is_there_under_its_name_and_location(self, storage: Storage) -> None:
@@ -98,7 +98,7 @@ class StorageConformance(SharedAndKept):
         writer = self.writer(storage)
         location = writer.add_flow(sample())
         for flow in (sample(), sample(factor=3)):
-            with pytest.raises(FlowExists, match="sales"):
+            with pytest.raises(FlowExistsError, match="sales"):
                 writer.add_flow(flow)
         assert dict(storage.flows) == {"sales": location}
         assert storage.get_flow("sales") == sample()
@@ -116,7 +116,7 @@ class StorageConformance(SharedAndKept):
         if self.keeps_versions:
             assert storage.get_flow(first) == sample()
         else:
-            with pytest.raises(FlowNotFound, match="sales"):
+            with pytest.raises(FlowNotFoundError, match="sales"):
                 storage.get_flow(first)
 
     def test_replacing_what_is_not_there_adds_it(self, storage: Storage) -> None:
@@ -194,27 +194,27 @@ class StorageConformance(SharedAndKept):
         assert storage.resolve("sales") == location
         assert storage.resolve(location) == location
         for unknown in ("others", "sales@0000000000"):
-            with pytest.raises(FlowNotFound):
+            with pytest.raises(FlowNotFoundError):
                 storage.resolve(unknown)
 
     def test_a_version_asked_for_by_time_is_the_newest_of_then(self, storage: Storage) -> None:
         """Or refused, where versions are not kept; a time before the first has none."""
         self.writer(storage).add_flow(sample())
         tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-        with pytest.raises(FlowNotFound, match="sales"):
+        with pytest.raises(FlowNotFoundError, match="sales"):
             storage.get_flow("sales@2001-01-01")
         if self.keeps_versions:
             assert storage.get_flow("sales@today") == sample()
             assert storage.get_flow(f"sales@{tomorrow}").location == storage.flows["sales"]
         else:
-            with pytest.raises(FlowNotFound, match="sales"):
+            with pytest.raises(FlowNotFoundError, match="sales"):
                 storage.get_flow("sales@today")
 
     def test_a_name_that_is_not_there_is_told_with_the_nearest(self, storage: Storage) -> None:
         """Wherever one is asked for."""
         self.writer(storage).add_flow(sample("daily sales"))
         for ask in (storage.get_flow, storage.history, storage.resolve, storage.get_runner):
-            with pytest.raises(FlowNotFound, match="daily sales"):
+            with pytest.raises(FlowNotFoundError, match="daily sales"):
                 ask("daily sale")
 
     def test_in_takes_a_name_or_a_flow_with_that_content(self, storage: Storage) -> None:
@@ -254,7 +254,7 @@ class StorageConformance(SharedAndKept):
         assert decomposed not in storage
         location = writer.add_flow(sample(decomposed))
         assert dict(storage.flows) == {composed: location}
-        with pytest.raises(FlowExists, match=composed):
+        with pytest.raises(FlowExistsError, match=composed):
             writer.add_flow(sample(composed))
         for name in (composed, decomposed):
             assert name in storage
@@ -355,7 +355,7 @@ class StorageConformance(SharedAndKept):
         other = self.writer(storage).add_flow(sample("other", 3))
         assert storage.diff("sales", first).same
         assert {change.name for change in storage.diff(first, other).of("carried")} == {"FACTOR"}
-        with pytest.raises(FlowNotFound, match="before"):
+        with pytest.raises(FlowNotFoundError, match="before"):
             storage.diff("sales")
         second = self.writer(storage).add_flow(sample(factor=3), replace=True)
         if self.keeps_versions:

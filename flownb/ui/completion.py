@@ -159,12 +159,12 @@ def offers_of(magics: FlowMagics, cell: str) -> Offers:
     def runs() -> Iterable[str]:
         from flownb.runs import Runs
 
-        return ["last", *(run.id for run in Runs.load(magics.project, limit=20))]
+        return ["last", *(run.id for run in Runs.load(project=magics.project, limit=20))]
 
     def outputs(run: str) -> Iterable[str]:
         from flownb.runs import Run
 
-        return list(Run.load(magics.project, run).outputs)
+        return list(Run.load(run, magics.project).outputs)
 
     def flows() -> Iterable[str]:
         kept = live.keeping.storage

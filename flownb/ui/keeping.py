@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.displays.versions import short_location, short_version
 from flownb.displays.wording import visible
-from flownb.errors import FlowNotFound, NotTrusted, StorageError
+from flownb.errors import FlowNotFoundError, NotTrustedError, StorageError
 from flownb.storage.directory_options import scheme_of, shown_url
 from flownb.storage.trust import trusts_url
 
@@ -48,13 +48,13 @@ class Keeping:
     def storage(self) -> Storage | None:
         """The storage; None where the notebook alone keeps its flows.
 
-        Raises `StorageError`: `NotTrusted` where flownb.toml, which may have come with a clone, names one
-        elsewhere. That would be sent what is captured.
+        Raises `StorageError`: `NotTrustedError` where flownb.toml, which may have come with a clone, names
+        one elsewhere. That would be sent what is captured.
         """
         wanted = self.wanted
         if self._chosen is None and _is_elsewhere(wanted) and not trusts_url(wanted):
             url = shown_url(wanted)
-            raise NotTrusted(
+            raise NotTrustedError(
                 f"{self._project.root / 'flownb.toml'} would have captures kept in {url}, which is sent what "
                 f"they hold. Let it, for good with `flownb trust {shlex.quote(url)}`, or in this kernel with "
                 f"`%flow storage {url}`; `%flow storage notebook` keeps them here alone"
@@ -142,7 +142,7 @@ class Keeping:
             return storage, storage.get_flow(location)
         try:
             newest = storage.get_flow(flow.name)
-        except FlowNotFound:
+        except FlowNotFoundError:
             return None
         return (storage, newest) if newest.digest == flow.digest else None
 
@@ -208,7 +208,7 @@ def _same_file(path: Path, other: Path | None) -> bool:
 def _location(storage: Storage, name: str) -> str | None:
     try:
         return storage.resolve(name)
-    except FlowNotFound:
+    except FlowNotFoundError:
         return None
 
 

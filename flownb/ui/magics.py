@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flownb.displays.parts import Shown, amber
 from flownb.displays.wording import visible
-from flownb.errors import CaptureError, FlownbError, FlowNotFound, RunFailed
+from flownb.errors import CaptureError, FlownbError, FlowNotFoundError, RunFailedError
 from flownb.storage.reference import location, split_location
 from flownb.ui.extension import USAGE
 from flownb.ui.live import MISPLACED
@@ -152,10 +152,11 @@ class FlowMagics:
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
             try:
                 run.raise_for_state()
-            except RunFailed as error:
+            except RunFailedError as error:
                 told = str(error).replace(str(run.notebook), str(run.link or run.notebook))
-                raise RunFailed(
-                    f"{told}\n`run = %flow last` gives the run, %flow logs last what it printed"
+                raise RunFailedError(
+                    f"{told}\n`run = %flow last` gives the run, %flow logs last what it printed",
+                    run=run,
                 ) from None
         return run
 
@@ -269,7 +270,7 @@ class FlowMagics:
 
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
-        return Runs.load(self.project, flow=words[0] if words else None)
+        return Runs.load(words[0] if words else None, project=self.project)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -291,7 +292,7 @@ class FlowMagics:
         """Forget a flow, or a step of one, that was captured in this kernel."""
         name, _, step = _one(words, "%flow forget NAME[.STEP]").partition(".")
         if not self.live.forget(name, step or None):
-            raise FlowNotFound(
+            raise FlowNotFoundError(
                 f"no {words[0]} was captured here; there are {', '.join(self.live.names) or 'none'}"
             )
 
@@ -323,10 +324,10 @@ class FlowMagics:
             return self.live.keeping.kept(flow) or (here, flow)
         try:
             return storage, storage.get_flow(text)
-        except FlowNotFound as error:
+        except FlowNotFoundError as error:
             try:
                 return here, here.get_flow(text)
-            except FlowNotFound:
+            except FlowNotFoundError:
                 raise error from None
 
     def _kept(self, text: str) -> tuple[Storage, str]:
@@ -387,7 +388,7 @@ class FlowMagics:
     def _run(self, text: str) -> Run:
         from flownb.runs import Run
 
-        return Run.load(self.project, text)
+        return Run.load(text, self.project)
 
     def _last_runs(self, flows: list[Flow]) -> dict[str, Any]:
         if not self.project.records.exists():

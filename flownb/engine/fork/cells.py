@@ -18,7 +18,7 @@ from flownb.engine.fork.process import Ended
 from flownb.engine.fork.talk import Died, Request, Stopped, Talk
 from flownb.engine.observe import Reply
 from flownb.engine.order import runs, secrets_after
-from flownb.errors import EnvironmentRefused
+from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -56,7 +56,7 @@ class Cells:
         """Execute all cells, and end the process; nothing of it lives when this returns.
 
         `env` is what of its variables is to be changed first. Raises what the observer raises, and
-        `EnvironmentRefused` where it cannot begin.
+        `EnvironmentRefusedError` where it cannot begin.
         """
         try:
             with self._session.stop.listening(self._process.wake):
@@ -97,7 +97,9 @@ class Cells:
         assert request.answer is not None
         said = request.answer.head
         if request.answer.kind == "refused":
-            raise EnvironmentRefused(f"the flow cannot run in {session.cwd}: {said['reason']}; set `cwd`")
+            raise EnvironmentRefusedError(
+                f"the flow cannot run in {session.cwd}: {said['reason']}; set `cwd`"
+            )
         self.nb.metadata["language_info"] = said["language_info"]
 
     def _may_go_along(self) -> bool:
@@ -218,7 +220,9 @@ class Cells:
             reply = self._silent(self._session.secrets.source)
             if not reply.ok:
                 what = f"{reply.error.ename}: {reply.error.evalue}" if reply.error else "no answer"
-                raise EnvironmentRefused(f"the secret parameters could not be given to the kernel: {what}")
+                raise EnvironmentRefusedError(
+                    f"the secret parameters could not be given to the kernel: {what}"
+                )
 
     def _after(self, index: int, cell: NotebookNode) -> None:
         wanted = self._session.observer.code_after(index, cell)

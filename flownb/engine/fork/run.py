@@ -39,7 +39,7 @@ class CannotFork(Exception):  # no failure of the run: another engine does it
 def launch_for(kernel_name: str, env: Mapping[str, str]) -> Launch | Refusal:
     """Return how a template for that kernel is started in this process, or why there is none.
 
-    Raises `EnvironmentRefused` where there is no kernel of that name.
+    Raises `EnvironmentRefusedError` where there is no kernel of that name.
     """
     lasting = {name: value for name, value in child_environment(env).items() if name not in PASSING}
     return launch_of(kernel_spec(kernel_name), lasting)
@@ -48,8 +48,8 @@ def launch_for(kernel_name: str, env: Mapping[str, str]) -> Launch | Refusal:
 def run_forked(keeper: Keeper, fold: Fold, process: Process, session: Session) -> None:
     """Execute the keeper's notebook in a fresh `process`; the session's `ending` says how it ended.
 
-    `fold` is that notebook's. Raises what the session's observer raises, and `EnvironmentRefused` where the
-    process cannot begin. The process is closed in any case.
+    `fold` is that notebook's. Raises what the session's observer raises, and `EnvironmentRefusedError`
+    where the process cannot begin. The process is closed in any case.
     """
     changes: dict[str, str | None] = {name: os.environ[name] for name in PASSING if name in os.environ}
     changes["PWD"] = str(session.cwd)
@@ -83,8 +83,8 @@ def process_for(
 
     Raises:
         CannotFork: it cannot be had here.
-        EnvironmentRefused: there is no such kernel or folder, or there is no room for a run here: another
-            engine would break by what this one lacked.
+        EnvironmentRefusedError: there is no such kernel or folder, or there is no room for a run here:
+            another engine would break by what this one lacked.
 
     """
     with shortage_told():

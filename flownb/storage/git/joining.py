@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from flownb.errors import FlowConflict, StorageError
+from flownb.errors import FlowConflictError, StorageError
 from flownb.storage.filenames import flow_name, is_hashed
 from flownb.storage.git import reapply
 from flownb.storage.git.index import hashed_name
@@ -53,7 +53,7 @@ class Joining:
         """Return a commit that holds both sides, and what became of ours. No branch is moved.
 
         Ours are the commits that are in neither `theirs` nor `since`, which is what both sides had before
-        the remote rewrote it. `deepen` completes the history of a shallow clone. Raises `FlowConflict`,
+        the remote rewrote it. `deepen` completes the history of a shallow clone. Raises `FlowConflictError`,
         unless `take` says which side's version of such flows is the newest; and `StorageError`.
         """
         if ours is None:
@@ -107,7 +107,7 @@ class Joining:
             changes=tuple(reapply.Change(path, onto.get(path)) for path in paths),
         )
 
-    def _conflict(self, paths: Sequence[str], ours: str, theirs: str) -> FlowConflict:
+    def _conflict(self, paths: Sequence[str], ours: str, theirs: str) -> FlowConflictError:
         found = []
         for path in paths:
             name = self._name(path, ours, theirs)
@@ -119,7 +119,7 @@ class Joining:
             f"\n    {self.remote}: {_told(conflict.theirs)}"
             for conflict in found
         )
-        return FlowConflict(
+        return FlowConflictError(
             f"changed here and, differently, at {self.remote}; nothing was pushed or changed:\n{told}\n"
             f"Compare:\n"
             f"  flownb diff {self._reference(found[0].ours)} {self._reference(found[0].theirs)}\n"

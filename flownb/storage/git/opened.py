@@ -32,6 +32,7 @@ class OpenedStorage(Storage):
     def __init__(
         self,
         repo: str | os.PathLike[str] = ".",
+        *,
         branch: str = "flownb",
         folder: str = "flows",
         remote: str | None = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flownb.document.files import loads_notebook
 from flownb.document.reading import from_dict
-from flownb.errors import DocumentError, FlownbError, FlowNotFound, StorageError
+from flownb.errors import DocumentError, FlownbError, FlowNotFoundError, StorageError
 from flownb.storage.git.index import FlowIndex, State, changes
 from flownb.storage.git.opened import OpenedStorage
 from flownb.storage.git.place import folder_of, notebook_of
@@ -96,7 +96,7 @@ class ReadStorage(OpenedStorage):
             return self._versions_back(name, int(steps[1]))
         try:
             asked = self._revisions.resolve(version)
-        except FlowNotFound as error:
+        except FlowNotFoundError as error:
             found = self._of_digest(name, version) if _DIGEST.fullmatch(version) else None
             if found is None:
                 raise self._no_version(name, version, str(error)) from None
@@ -122,11 +122,11 @@ class ReadStorage(OpenedStorage):
     def _of_digest(self, name: str, beginning: str) -> tuple[str, str] | None:
         """Return the newest version of a flow whose content's digest begins so; None where there is none.
 
-        Raises `FlowNotFound` where there are several such contents.
+        Raises `FlowNotFoundError` where there are several such contents.
         """
         try:
             versions = [version for version in self.history(name) if not version.removed]
-        except FlowNotFound:
+        except FlowNotFoundError:
             return None
         path = self._path(name)
         found = self.objects.read_many(f"{version.id}:{path}" for version in versions)
@@ -218,15 +218,15 @@ class ReadStorage(OpenedStorage):
 
     # --- refusals
 
-    def _not_found(self, name: str, version: str | None = None) -> FlowNotFound:
+    def _not_found(self, name: str, version: str | None = None) -> FlowNotFoundError:
         error = super()._not_found(name, version)
         if self.tip is None:
-            return FlowNotFound(
+            return FlowNotFoundError(
                 f"{self.name} holds no flow {name}: its branch {self.branch} has no commit yet"
             )
         return error
 
-    def _no_version(self, name: str, version: str, why: str) -> FlowNotFound:
+    def _no_version(self, name: str, version: str, why: str) -> FlowNotFoundError:
         told = f"{self.name} does not hold {name} in version {ascii(version)[1:-1]}: {why}"
         names = [text for text in self._revisions.names() if not re.search(r"[^\x20-\x7e]", text)]
         near = difflib.get_close_matches(version, names, 3)
@@ -234,12 +234,12 @@ class ReadStorage(OpenedStorage):
             told += f"; did you mean {' or '.join(near)}?"
         try:
             newest = self.history(name)[:3]
-        except FlowNotFound:
-            return FlowNotFound(told)
+        except FlowNotFoundError:
+            return FlowNotFoundError(told)
         shown = (
             f"{item.id[:SHORT]} ({item.when:%Y-%m-%d})" if item.when else item.id[:SHORT] for item in newest
         )
-        return FlowNotFound(f"{told}; its newest versions: {', '.join(shown)}")
+        return FlowNotFoundError(f"{told}; its newest versions: {', '.join(shown)}")
 
 
 def _with_digest(versions: Iterable[tuple[str, Object]], beginning: str) -> dict[str, tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Exchanging the branch of flows with a remote: nothing is lost, nothing is overwritten in silence.
 
 What others pushed meanwhile is fetched, and what was committed here is put on top of it; the same flow
-changed on both sides is a `FlowConflict`, until a person chooses. A push names the commit that it found
+changed on both sides is a `FlowConflictError`, until a person chooses. A push names the commit that it found
 at the remote, so it takes the place of that one and of no other, whoever else pushes at the same time.
 
 Refs of its own (`refs/flownb/`): `incoming`, what was fetched last; `seen`, what both sides last had in
@@ -94,7 +94,7 @@ class Exchange:
     def push(self, take: Take | None = None) -> Synced:
         """Give the branch, and no other, to the remote; what others pushed comes in first.
 
-        Raises `FlowConflict` where a flow was changed on both sides, unless `take` says which version is
+        Raises `FlowConflictError` where a flow was changed on both sides, unless `take` says which version is
         the newest from now on, and `StorageError`. Whatever is raised, the commits are here still.
         """
         _check_take(take)

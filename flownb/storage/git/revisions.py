@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flownb.errors import FlowNotFound
+from flownb.errors import FlowNotFoundError
 from flownb.storage.moments import moment
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ class Revisions:
     def resolve(self, version: str) -> str:
         """Return the full id of the commit that a version means.
 
-        Raises `FlowNotFound` for what means nothing, or more than one commit.
+        Raises `FlowNotFoundError` for what means nothing, or more than one commit.
         """
         parts = _STEPS.fullmatch(version)
         if parts is None or re.search(r"[\0-\x1f\x7f]", version):
-            raise FlowNotFound(f"{version!a} is no version")
+            raise FlowNotFoundError(f"{version!a} is no version")
         start = self._base(parts["base"], version)
         if not parts["steps"]:
             return start
         commit = self._objects.commit(start + parts["steps"])
         if commit is None:
-            raise FlowNotFound(f"there is no commit {version}: the history does not go back so far")
+            raise FlowNotFoundError(f"there is no commit {version}: the history does not go back so far")
         return commit.id
 
     def before(self, when: datetime) -> str | None:
@@ -67,18 +67,20 @@ class Revisions:
             found["the commit"] = several[0]
         if len(set(found.values())) > 1:
             told = ", ".join(f"{what} ({commit[:10]})" for what, commit in found.items())
-            raise FlowNotFound(f"{base} means several things: {told}; name the one that is meant in full")
+            raise FlowNotFoundError(
+                f"{base} means several things: {told}; name the one that is meant in full"
+            )
         if found:
             return next(iter(found.values()))
         if several:
             told = ", ".join(commit[:12] for commit in several[:5])
-            raise FlowNotFound(f"{base} is the beginning of several commits: {told}; write more of it")
+            raise FlowNotFoundError(f"{base} is the beginning of several commits: {told}; write more of it")
         when = moment(base)
         if when is None:
-            raise FlowNotFound(f"{version!a} is no commit, tag, branch or date here")
+            raise FlowNotFoundError(f"{version!a} is no commit, tag, branch or date here")
         found_then = self.before(when)
         if found_then is None:
-            raise FlowNotFound(f"{base}: there was no version yet, {when.astimezone():%Y-%m-%d %H:%M}")
+            raise FlowNotFoundError(f"{base}: there was no version yet, {when.astimezone():%Y-%m-%d %H:%M}")
         return found_then
 
     def _refs(self, name: str) -> list[str]:
@@ -98,7 +100,7 @@ class Revisions:
     def _known(self, name: str, otherwise: str) -> str:
         commit = self._commit(name)
         if commit is None:
-            raise FlowNotFound(otherwise)
+            raise FlowNotFoundError(otherwise)
         return commit
 
     def _beginning_with(self, short: str) -> list[str]:

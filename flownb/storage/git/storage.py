@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flownb.document import loads, to_dict
-from flownb.errors import DocumentError, FlowExists, StorageError
+from flownb.errors import DocumentError, FlowExistsError, StorageError
 from flownb.files import notebook_bytes
 from flownb.storage.base import Storage
 from flownb.storage.filenames import file_name
@@ -52,7 +52,7 @@ class GitStorage(ReadStorage):
     def _write(self, flow: Flow, *, replace: bool) -> str:
         """Commit the flow and return the commit; of a URL, when the remote has it.
 
-        Raises `FlowExists`; `StorageError` where the branch is checked out somewhere, no identity is
+        Raises `FlowExistsError`; `StorageError` where the branch is checked out somewhere, no identity is
         configured, or something stands in the way. Then nothing has changed.
         """
         document = notebook_bytes(with_place(to_dict(flow), flow, self._root))
@@ -61,7 +61,9 @@ class GitStorage(ReadStorage):
             file = file_name(flow.name)
             there = files.get(file)
             if there is not None and not replace:
-                raise FlowExists(f"{self.name} holds a flow {flow.name} already; replace=True adds a version")
+                raise FlowExistsError(
+                    f"{self.name} holds a flow {flow.name} already; replace=True adds a version"
+                )
             if there is not None and self._is_same(flow, there.id, document):
                 return None
             return Change(f"{'Add' if there is None else 'Change'} {flow.name}\n", {file: document})
@@ -228,6 +230,8 @@ class GitStorage(ReadStorage):
                 f"{flow.location} was not pushed to {address.url} yet, and another machine gets it from "
                 "there; push it (flownb push, or build())"
             )
-        there_too = GitStorage(f"git+{address.url}", self.branch, self.folder, verify=self.verify)
+        there_too = GitStorage(
+            f"git+{address.url}", branch=self.branch, folder=self.folder, verify=self.verify
+        )
         there_too.address = there_too._credentials = address
         return there_too
