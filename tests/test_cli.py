@@ -231,7 +231,7 @@ def test_a_terminal_that_knows_few_characters_is_written_to_all_the_same(project
 def test_show_tells_all_of_a_flow(demo: Path) -> None:
     result = call("show", f"{demo.name}#demo")
     assert result.exit_code == 0, result.output
-    for part in ("how much", "values from load", "total = sum(values)", "replayed", " version "):
+    for part in ("how much", "values from load", "total = sum(values)", "DATA = [1, 2, 3]", " version "):
         assert part in result.output
 
 

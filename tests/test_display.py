@@ -67,7 +67,7 @@ class Checked(HTMLParser):
 ALLOWED_TAGS = {"style", "div", "span", "strong", "code", "pre", "details", "summary", "a"} | {
     "table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "path", "rect", "text",
 }  # fmt: skip
-ALLOWED_ATTRIBUTES = {
+ALLOWED_ATTRIBUTES = {"hidden"} | {
     "class",
     "scope",
     "viewbox",

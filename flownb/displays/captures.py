@@ -65,10 +65,12 @@ def capture_summary(
     declared = "; ".join(_declaration(parameter) for parameter in shown_parameters(flow))
     names = "; ".join(f"{cell.label}: {', '.join(cell.names)}" for cell in replayed if cell.names)
     brief = {"parameters": declared, "replays": names}
+    replays = replayed_parts(flow)
+    heading = [Line("Replayed before the step", "heading")] if replays else []
     notes = [*frozen_texts(flow), *_costs(replayed), *(f"note: {note}" for note in notes)]
     return Shown(
         [
-            Group([Details(line, [parameters_table(flow), *replayed_parts(flow)])], "notebook"),
+            Group([Details(line, [parameters_table(flow), *heading, *replays])], "notebook"),
             Group([Line(line), *(Line(f"  {of}  {text}") for of, text in brief.items() if text)], "terminal"),
             *map(amber, notes),
         ]

@@ -63,8 +63,7 @@ def drawn(graph: Graph) -> Drawn:
         for step, texts in rows.items()
     }
     layers, paths = _layers(graph)
-    layers = _ordered(layers, paths)
-    centres = _centres(layers, paths, {node: size[0] for node, size in sizes.items()})
+    centres = _placed(layers, paths, {node: size[0] for node, size in sizes.items()})
     heights = [max((sizes[node][1] for node in layer if node in sizes), default=0) for layer in layers]
     tops = [_MARGIN + sum(heights[:at]) + at * _GAP for at in range(len(layers))]
     level = {node: at for at, layer in enumerate(layers) for node in layer}
@@ -73,7 +72,7 @@ def drawn(graph: Graph) -> Drawn:
         Box(centres[step] - width / 2 - left, tops[level[step]], width, height, rows[step])
         for step, (width, height) in sizes.items()
     )
-    arrows = []
+    arrows: list[Arrow] = []
     for edge, path in zip(graph.edges, paths, strict=True):
         points = []
         for node in path:
@@ -82,6 +81,10 @@ def drawn(graph: Graph) -> Drawn:
             points.append((centres[node] - left, top, bottom))
         (x, _, y), (x2, y2, _) = points[0], points[1]
         label = _short(", ".join(edge.names))
+        if any(
+            known.source == edge.source and known.names == edge.names for known in graph.edges[: len(arrows)]
+        ):
+            label = ""  # another arrow from there says it
         arrows.append(Arrow(_path(points), label, (x + x2) / 2 + 5, max(y, y2 - _GAP) + _GAP / 2 + 4))
     right = max(
         [box.x + box.width for box in boxes] + [arrow.x + len(arrow.label) * _LETTER for arrow in arrows],
@@ -120,60 +123,34 @@ def _layers(graph: Graph) -> tuple[list[list[str]], list[list[str]]]:
     return layers, paths
 
 
-def _ordered(layers: list[list[str]], paths: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Order each layer by where its nodes' neighbours stand, a few times; take the best order."""
-    links = [link for path in paths for link in pairwise(path)]
-    best, fewest = layers, _crossings(layers, links)
-    for sweep in range(_SWEEPS):
-        if not fewest:
-            break
-        turned = layers if sweep % 2 == 0 else layers[::-1]
-        for before, layer in pairwise(turned):
-            place = {node: at for at, node in enumerate(before)}
-            own = {node: float(at) for at, node in enumerate(layer)}
-            layer.sort(key=lambda node, place=place, own=own: _mean(_near(node, links, place), own[node]))  # type: ignore[misc]
-        if (crossings := _crossings(layers, links)) < fewest:
-            best, fewest = [list(layer) for layer in layers], crossings
-    return best
-
-
-def _crossings(layers: Sequence[Sequence[str]], links: Iterable[tuple[str, str]]) -> int:
-    place = {node: (level, at) for level, layer in enumerate(layers) for at, node in enumerate(layer)}
-    ends = [(place[a], place[b]) for a, b in links]
-    return sum(
-        a[0] == c[0] and (a[1] - c[1]) * (b[1] - d[1]) < 0
-        for at, (a, b) in enumerate(ends)
-        for c, d in ends[:at]
-    )
-
-
-def _centres(
-    layers: Sequence[Sequence[str]], paths: Sequence[Sequence[str]], widths: dict[str, float]
+def _placed(
+    layers: list[list[str]], paths: Sequence[Sequence[str]], widths: dict[str, float]
 ) -> dict[str, float]:
-    """Return where the middle of each node is: near its neighbours, apart from others of its layer."""
+    """Return where the middle of each node is: as near its neighbours as the others of its layer allow.
+
+    Layer by layer, from top to bottom and back, the nodes are put in the order of where they want to be.
+    """
     links = [link for path in paths for link in pairwise(path)]
-    centres: dict[str, float] = {}
+    middles: dict[str, float] = {}
     for sweep in range(_SWEEPS):
         for layer in layers if sweep % 2 == 0 else layers[::-1]:
-            wished = [_mean(_near(node, links, centres), centres.get(node, 0.0)) for node in layer]
-            placed: list[float] = []
-            for at, node in enumerate(layer):
-                apart = (widths.get(layer[at - 1], 0) + widths.get(node, 0)) / 2 + _APART
-                placed.append(max(wished[at], placed[-1] + apart) if at else wished[at])
-            shift = sum(a - b for a, b in zip(wished, placed, strict=True)) / len(layer)
-            centres |= {node: x + shift for node, x in zip(layer, placed, strict=True)}
-    return centres
+            wished = {node: _wish(node, links, middles) for node in layer}
+            layer.sort(key=wished.__getitem__)
+            at, before = 0.0, ""
+            for node in layer:
+                apart = (widths.get(before, 0) + widths.get(node, 0)) / 2 + _APART
+                at = max(wished[node], at + apart) if before else wished[node]
+                middles[node], before = at, node
+            shift = sum(wished[node] - middles[node] for node in layer) / len(layer)
+            for node in layer:
+                middles[node] += shift
+    return middles
 
 
-def _near(
-    node: str, links: Iterable[tuple[str, str]], place: dict[str, float] | dict[str, int]
-) -> list[float]:
-    ends = [b if a == node else a for a, b in links if node in (a, b)]
-    return [place[end] for end in ends if end in place]
-
-
-def _mean(values: Sequence[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _wish(node: str, links: Iterable[tuple[str, str]], middles: dict[str, float]) -> float:
+    neighbours = [b if a == node else a for a, b in links if node in (a, b)]
+    known = [middles[each] for each in neighbours if each in middles]
+    return sum(known) / len(known) if known else middles.get(node, 0.0)
 
 
 def _path(points: Sequence[tuple[float, float, float]]) -> str:

@@ -6,12 +6,11 @@ Pure: from a `Flow` to a `Shown`. Nothing of a flow is run.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from flownb.displays.parts import (
     Details,
     Drawing,
-    Group,
     Line,
     Shown,
     Source,
@@ -31,36 +30,16 @@ if TYPE_CHECKING:
 
     from flownb.displays.parts import Part, Words
     from flownb.flow import Carried, Flow, Parameter
+    from flownb.runs.record import RunRecord
 
-_HOW = {
-    "import": "imported",
-    "module": "local module",
-    "statement": "replayed",
-    "frozen": "frozen",
-    "definition": "its source",
-    "literal": "its value, written out",
-    "statements": "the statements that make it",
-    "pickle": "pickled",
-}
 _HIDDEN = "***"
 _NEVER_SECRET = {"int", "float", "str", "bool", "date", "datetime"}
-
-
-class LastRun(Protocol):
-    """What the list of flows tells of a flow's last run."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def state(self) -> str: ...  # noqa: D102
-    @property
-    def seconds(self) -> float | None: ...  # noqa: D102
 
 
 def flow_list(
     flows: Iterable[Flow],
     *,
-    last_runs: Mapping[str, LastRun] | None = None,
+    last_runs: Mapping[str, RunRecord] | None = None,
     problems: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     where: str = "",
@@ -83,7 +62,7 @@ def flow_list(
     return Shown(parts)
 
 
-def _row(flow: Flow, run: LastRun | None) -> tuple[Words, ...]:
+def _row(flow: Flow, run: RunRecord | None) -> tuple[Words, ...]:
     steps = [step.name for step in flow.steps]
     parameters = [
         part
@@ -118,8 +97,8 @@ def flow_card(flow: Flow, *, where: str = "", notes: Sequence[str] = ()) -> Show
         given = (muted(" → "), *listed(step.outputs)) if step.outputs else ()
         parts += [Line((f"Step {number}: ", code(step.name), *given), "heading"), Source(step.source)]
     if flow.closure:
-        parts.append(Details(_closure_text(flow), _closure_parts(flow)))
-        parts += [] if flow.of_schema_1 else map(amber, frozen_texts(flow))
+        parts.append(Details(_closure_text(flow), replayed_parts(flow)))
+        parts += map(amber, frozen_texts(flow))
     if needs := _needs(flow):
         parts.append(Details("Captured with", [Line(need) for need in needs]))
     if not flow.graph.outputs and not flow.graph.results:
@@ -164,7 +143,7 @@ def frozen_texts(flow: Flow) -> list[str]:
     """Say what is frozen, and how it is made again instead: a line for each moment of freezing."""
     moments: dict[str, list[Carried]] = {}
     for entry in flow.closure:
-        if entry.how == "frozen":
+        if entry.how in ("frozen", "pickle"):  # which it was called in schema 1
             moments.setdefault(entry.at[:16], []).append(entry)
     return [_frozen_text(at, entries) for at, entries in moments.items()]
 
@@ -198,21 +177,7 @@ def replayed_parts(flow: Flow) -> list[Part]:
             parts.append(Line((muted("before step "), code(before))))
             step = before
         parts.append(Source("\n".join(texts)))
-    return [Line("Replayed before the step", "heading"), *parts] if parts else []
-
-
-def _closure_parts(flow: Flow) -> list[Part]:
-    rows: list[tuple[Words, ...]] = [
-        (code(_names(entry)), _HOW[entry.how], entry.type, size_text(entry.size), code(entry.step))
-        for entry in flow.closure
-    ]
-    carried = Table(("name", "how", "what it is", "size", "for step"), rows)
-    notebook = [carried, *replayed_parts(flow)] if flow.of_schema_1 else replayed_parts(flow)
-    return [Group(notebook, "notebook"), Group([carried], "terminal")]
-
-
-def _names(entry: Carried) -> str:
-    return entry.name if entry.name in entry.bound or not entry.binds else ", ".join(entry.bound)
+    return parts
 
 
 def _closure_text(flow: Flow) -> str:
