@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import heapq
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,13 +82,15 @@ class Graph:
     def text(self) -> str:
         """Return a drawing for terminals: one line a step, what it reads and from where, what it gives."""
         rows = [(_plain([step]), self._read_by(step), self._given_by(step)) for step in self.steps]
-        width = max((_columns(row[0]) for row in rows), default=0)
-        middle = max((_columns(row[1]) for row in rows), default=0)
+        from rich.cells import cell_len, set_cell_size
+
+        width = max((cell_len(row[0]) for row in rows), default=0)
+        middle = max((cell_len(row[1]) for row in rows), default=0)
         lines = []
         for index, (name, read, given) in enumerate(rows):
             rail = "╶" if len(rows) == 1 else "┌" if index == 0 else "└" if index == len(rows) - 1 else "├"
-            line = f"{rail}● {_pad(name, width)}"
-            line += f"   {_pad(read, middle)}" if middle else ""
+            line = f"{rail}● {set_cell_size(name, width)}"
+            line += f"   {set_cell_size(read, middle)}" if middle else ""
             line += f"   {given}" if given else ""
             lines.append(line.rstrip())
         return "\n".join(lines)
@@ -248,15 +249,3 @@ def _plain(names: Iterable[str], limit: int = _ROW_NAMES) -> str:
     listed = list(names)
     shown = ["".join(char if char.isprintable() else ascii(char)[1:-1] for char in name) for name in listed]
     return ", ".join(shown[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
-
-
-def _columns(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _columns(text))

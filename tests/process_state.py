@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import contextlib
 import copy
+import copyreg
 import csv
 import decimal
 import gc
@@ -56,8 +57,11 @@ def _python() -> Callable[[], object]:
     context, default = decimal.getcontext().copy(), decimal.DefaultContext.copy()
     loggers = {name: _logger_state(logger) for name, logger in _loggers()}
     disabled = logging.root.manager.disable
+    copied = dict(copyreg.dispatch_table)
 
     def restore() -> None:
+        copyreg.dispatch_table.clear()
+        copyreg.dispatch_table.update(copied)
         warnings.filters[:] = filters  # type: ignore[index]  # a list, whatever typeshed says
         calendar.setfirstweekday(day)
         for name in {*csv.list_dialects()} - {*dialects}:

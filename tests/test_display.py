@@ -23,9 +23,11 @@ from flownb.displays.wording import (
     size_text,
     visible,
 )
+from flownb.environments import LocalEnvironment
 from flownb.flow import Carried, Flow, Parameter, Requirements, Step
 from flownb.runs.record import RunRecord, StepRecord
 from flownb.runs.states import State
+from flownb.storage import DirectoryStorage
 from flownb.ui.progress import Throttle, progress_for
 
 if TYPE_CHECKING:
@@ -518,3 +520,20 @@ def test_changes_from_many_threads_end_with_one_of_the_last() -> None:
         thread.join()
     throttle.finish()
     assert seen[-1] == 199
+
+
+# -- what shows itself
+
+
+def test_environments_and_storages_show_themselves_without_a_secret(tmp_path: Path) -> None:
+    storage = DirectoryStorage(tmp_path / "a<b>")
+    assert "no flows" in Checked(storage._repr_html_()).text
+    storage.add_flow(flow())
+    text = Checked(storage._repr_html_()).text
+    assert "a<b>" in text
+    assert "co2" in text
+    environment = LocalEnvironment(labels=["<big>"], timeout=60)
+    text = Checked(environment._repr_html_()).text
+    assert "labels('<big>',)" in text
+    assert "timeout60" in text
+    assert "retries" not in text

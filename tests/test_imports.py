@@ -53,8 +53,9 @@ EXCEPTIONS = {
     "flownb": set(LAYERS),
     # the convenience methods of `Flow` (`Flow.read`, `flow.run`, ...) call what is above, inside functions
     "flownb.flow": {"graph", "capture", "document", "engine", "displays"},
-    # it shows itself
+    # what shows itself
     "flownb.graph": {"displays"},
+    "flownb.storage.base": {"displays"},
 }
 
 #: what takes long to import, and is imported where it is first needed

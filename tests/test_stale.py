@@ -233,3 +233,41 @@ def test_a_notebook_saved_with_other_cells_than_were_captured_says_which(
     (note,) = storage.notes(storage.get_flow("f"))
     assert told in note
     assert note.endswith(": f is taken from the cells")
+
+
+BETWEEN = ("k = 5", "%%flow f.a --out x\nx = k", "k = 6", "%%flow f.b --out y\ny = (x, k)")
+
+
+def test_what_stands_between_two_steps_is_no_news_for_the_one_above(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(project / "n.ipynb", *BETWEEN)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(project / "n.ipynb"))
+    with ipython() as shell:
+        for _ in range(2):
+            for index, source in enumerate(BETWEEN):
+                assert "⚠" not in shell.ok(source, f"cell-{index}").text
+            assert shell.live.notes("f") == []
+        assert shell.live.flow("f").run() == {"x": 5, "y": (5, 6)}
+        shell.ok("k = 7", "cell-2")
+        (note,) = shell.live.notes("f")
+        assert "after `%%flow f.b` was captured" in note
+        shell.ok(BETWEEN[3], "cell-3")
+        shell.ok("k = 8", "cell-0")
+        assert [note.split("`")[3] for note in shell.live.notes("f")] == ["%%flow f.a", "%%flow f.b"]
+
+
+def test_a_capture_says_which_steps_above_are_stale(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(project / "n.ipynb", *CELLS)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(project / "n.ipynb"))
+    told = "⚠ `k` was bound again in In[4], after `%%flow f.a` was captured"
+    with ipython() as shell:
+        for index, source in enumerate(CELLS):
+            shell.ok(source, f"cell-{index}")
+        shell.ok("k = 3", "cell-0")
+        shown = shell.ok(CELLS[2], "cell-2")
+        assert told in " ".join(shown.text.split())
+        (record,) = shown.records
+        assert "bound again" not in str(record)  # it is what is now, and no part of the flow
+        assert "⚠" not in shell.ok(CELLS[1], "cell-1").text
+        assert "⚠" not in shell.ok(CELLS[2], "cell-2").text

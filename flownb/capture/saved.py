@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flownb.capture.assemble import assemble, cell_name
 from flownb.capture.captured import Captured
 from flownb.capture.cell import check_outputs, is_flow_cell, read_cell, read_header, split_cell
+from flownb.capture.failing import line_told
 from flownb.capture.history import History
 from flownb.capture.legacy import assemble_parts, part_of
 from flownb.capture.live import wanted_names
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from flownb.capture.cell import Cell, Header
     from flownb.flow import Flow
-
-_ARROW = re.compile(r"^-+> (\d+)\b", re.MULTILINE)
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -287,8 +284,7 @@ def _failed_at(cell: Mapping[str, Any]) -> int | None:
     """Return the line at which an exception ended a cell, as its output tells; None where none did."""
     for output in cell.get("outputs", ()):
         if output.get("output_type") == "error":
-            lines = _ARROW.findall(_COLOURS.sub("", "\n".join(map(str, output.get("traceback", ())))))
-            return int(lines[0]) if lines else None
+            return line_told(output.get("traceback", ()), cell["source"])
     return None
 
 

@@ -24,11 +24,11 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import,
 
 
 def executed_since(
-    steps: Sequence[Captured], history: History, is_below: Callable[[Execution], bool]
+    steps: Sequence[Captured], history: History, is_below: Callable[[Captured, Execution], bool]
 ) -> Iterator[tuple[str, str]]:
     """Name steps, and say what was executed since each was captured and would make another flow of it.
 
-    A notebook goes on below a flow's cell, and there its names are bound to other data: that is no news where
+    A notebook goes on below a step's cell, and there its names are bound to other data: that is no news where
     the cell is known to be below. A function or class that is defined again is.
     """
     names = frozenset(parameter.name for step in steps for parameter in step.cell.parameters)
@@ -46,7 +46,11 @@ def executed_since(
         if before == [one.statement.text for one in after]:
             continue
         news = [one for one in after if one.index >= step.place and not _is_own(one, step)]
-        told = [one for one in news if isinstance(one.statement.node, _DEFINITIONS) or not is_below(one.cell)]
+        told = [
+            one
+            for one in news
+            if isinstance(one.statement.node, _DEFINITIONS) or not is_below(step, one.cell)
+        ]
         if told:
             fresh = [one for one in told if one.statement.text not in before] or told
             known = names_now.union(*(history.executed[index].binds for index in then.statements))

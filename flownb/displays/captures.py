@@ -43,13 +43,15 @@ def capture_summary(
     *,
     replayed: Sequence[Replayed] = (),
     notes: Sequence[str] = (),
+    stale: Sequence[str] = (),
     ran: bool = True,
     kept: str = "",
 ) -> Shown:
     """Say what was captured of the step `step`: one line, the rest behind it; what is amber always shows.
 
-    `replayed` are the cells that a run replays statements of, `notes` what the person should know; `ran` is
-    whether the cell was also run here; `kept` says where its flow went beside the notebook.
+    `replayed` are the cells that a run replays statements of, `notes` what the person should know, `stale`
+    what makes other steps of the flow stale; `ran` is whether the cell was also run here; `kept` says where
+    its flow went beside the notebook.
     """
     title = flow.name if step == flow.name else f"{flow.name}.{step}"
     facts = [
@@ -67,7 +69,7 @@ def capture_summary(
     brief = {"parameters": declared, "replays": names}
     replays = replayed_parts(flow)
     heading = [Line("Replayed before the step", "heading")] if replays else []
-    notes = [*frozen_texts(flow), *_costs(replayed), *(f"note: {note}" for note in notes)]
+    notes = [*frozen_texts(flow), *_costs(replayed), *(f"note: {note}" for note in notes), *stale]
     return Shown(
         [
             Group([Details(line, [parameters_table(flow), *heading, *replays])], "notebook"),

@@ -80,11 +80,8 @@ def drawn(graph: Graph) -> Drawn:
             bottom = top + sizes[node][1] if node in sizes else top + heights[level[node]]
             points.append((centres[node] - left, top, bottom))
         (x, _, y), (x2, y2, _) = points[0], points[1]
-        label = _short(", ".join(edge.names))
-        if any(
-            known.source == edge.source and known.names == edge.names for known in graph.edges[: len(arrows)]
-        ):
-            label = ""  # another arrow from there says it
+        told = {(known.source, known.names) for known in graph.edges[: len(arrows)]}
+        label = "" if (edge.source, edge.names) in told else _short(", ".join(edge.names))
         arrows.append(Arrow(_path(points), label, (x + x2) / 2 + 5, max(y, y2 - _GAP) + _GAP / 2 + 4))
     right = max(
         [box.x + box.width for box in boxes] + [arrow.x + len(arrow.label) * _LETTER for arrow in arrows],

@@ -52,6 +52,13 @@ class StorageConformance(SharedAndKept):
         with pytest.raises(FlowNotFoundError, match="sales"):
             storage.get_flow("sales")
 
+    def test_a_storage_has_a_name_for_people(self, storage: Storage) -> None:
+        """A line of text, the same for each object of the storage."""
+        assert isinstance(storage.name, str)
+        assert storage.name.isprintable()
+        assert storage.name
+        assert self.again(storage).name == storage.name
+
     def test_a_flow_added_is_there_under_its_name_and_location(self, storage: Storage) -> None:
         """`flows` has what `add_flow` returned."""
         location = self.writer(storage).add_flow(sample())

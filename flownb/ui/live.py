@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flownb.capture.assemble import Assembled, assemble, cell_name
 from flownb.capture.cell import Cell, begins_flow, is_flow_cell, misplaced, read_cell, read_header, split_cell
+from flownb.capture.failing import line_raised, line_told
 from flownb.capture.history import History
 from flownb.capture.live import begin, marks_of
 from flownb.capture.record import Record, cell_sha, to_record
@@ -74,9 +75,15 @@ class LiveNotebook:
         self.steps: dict[Key, Step] = {}  #: in order of first capture
         self._needs: dict[str, Requirements] = {}  #: what flows were seen to need when they were captured
         self.history = History(self.folder)
+        raised = getattr(shell.history_manager, "exceptions", {})  # not every IPython keeps them
         for number, source in enumerate(shell.history_manager.input_hist_raw[1 : shell.execution_count], 1):
+            error = raised.get(number)
             self.history.add(
-                source, label=f"In[{number}]", count=number, shown=number in shell.user_ns["Out"]
+                source,
+                label=f"In[{number}]",
+                count=number,
+                failed_at=line_told(error["traceback"], source) if error else None,
+                shown=number in shell.user_ns["Out"],
             )
         self._pending: _Pending | None = None
         self._started = time.monotonic()
@@ -201,16 +208,19 @@ class LiveNotebook:
         """Add a cell to the history."""
         info = pending.info
         header = pending.cell.header if pending.cell is not None else None
-        count = result.execution_count
+        count, failed = result.execution_count, result.error_in_exec
         if result.error_before_exec is not None and pending.ran:
-            return None
+            # IPython compiles statement by statement: those above the one that it refuses were executed
+            if not isinstance(result.error_before_exec, SyntaxError):
+                return None
+            failed = result.error_before_exec
         return self.history.add(
             info.raw_cell,
             label=f"In[{count}]" if count is not None else "a cell",
             cell_id=getattr(info, "cell_id", None),
             seconds=time.monotonic() - self._started,
             step=(header.flow, header.step) if header is not None else None,
-            failed_at=_failed_at(result, info.raw_cell, self.shell.user_ns),
+            failed_at=line_raised(failed, info.raw_cell, self.shell.user_ns) if failed is not None else None,
             imagined=not pending.ran,
             count=count,
             shown=result.result is not None,
@@ -266,7 +276,13 @@ class LiveNotebook:
                 for cell, count in assembled.cells.items()
             ]
             shown = capture_summary(
-                flow, header.step, replayed=replayed, notes=notes, ran=pending.ran, kept=kept
+                flow,
+                header.step,
+                replayed=replayed,
+                notes=notes,
+                stale=self._stale(flow.name, self._before(key)),
+                ran=pending.ran,
+                kept=kept,
             )
             record = Record(flow, self._shas(header.flow), tuple(notes), self.marks(flow), step.at)
             self.shell.display_pub.publish({**shown._repr_mimebundle_(), MIME: to_record(record)})
@@ -374,21 +390,28 @@ class LiveNotebook:
 
     def notes(self, name: str) -> list[str]:
         """Say what makes a flow that was captured here stale, a line each."""
-        steps = {key: step for key, step in self.steps.items() if key[0] == name}
-        ordered = [steps[key] for key in self._ordered(steps)]
-        again = "run that cell again to capture it as it is now"
         told = [
             f"step {step} did not run in this kernel: it is as saved" for step in self.steps_to_come(name)
         ]
-        since = executed_since([step.captured for step in ordered], self.history, self._below(ordered))
-        told += [f"{text}, after {cell_name(name, step)} was captured: {again}" for step, text in since]
-        return [*told, *self._edited(name, ordered)]
+        steps = {key: step for key, step in self.steps.items() if key[0] == name}
+        return [*told, *self._stale(name, [steps[key] for key in self._ordered(steps)])]
 
-    def _below(self, steps: Sequence[Step]) -> Callable[[Execution], bool]:
-        """Return what tells whether an executed cell is known to stand below all of some steps' cells."""
+    def _stale(self, name: str, steps: Sequence[Step]) -> list[str]:
+        again = "run that cell again to capture it as it is now"
+        since = executed_since([step.captured for step in steps], self.history, self._below(steps))
+        told = [f"{text}, after {cell_name(name, step)} was captured: {again}" for step, text in since]
+        return [*told, *self._edited(name, steps)]
+
+    def _before(self, key: Key) -> list[Step]:
+        """Return the steps of a flow that come before one: those behind it may well run next."""
+        ordered = self._ordered({other: step for other, step in self.steps.items() if other[0] == key[0]})
+        return [self.steps[other] for other in ordered[: ordered.index(key)]]
+
+    def _below(self, steps: Sequence[Step]) -> Callable[[Captured, Execution], bool]:
+        """Return what tells whether an executed cell is known to stand below a step's cell."""
         positions = self._positions()
-        last = max((positions.get(step.cell_id, -1) for step in steps), default=-1)
-        return lambda cell: -1 < last < positions.get(cell.id, -1)
+        cells = {step.captured.name: positions.get(step.cell_id, -1) for step in steps}
+        return lambda step, cell: -1 < cells[step.name] < positions.get(cell.id, -1)
 
     def _edited(self, name: str, steps: Sequence[Step]) -> list[str]:
         """Say which steps' cells are other ones in the notebook's file, where that was saved since."""
@@ -438,20 +461,3 @@ def _with_cell_magic(lines: list[str]) -> list[str]:
 def _without_flow_line(line: str) -> str:
     """Blank a `%%flow` line that stands in the wrong place: the cell runs as without it."""
     return "\n" if begins_flow(line) else line
-
-
-def _failed_at(result: ExecutionResult, source: str, namespace: dict[str, Any]) -> int | None:
-    """Return the line of the cell at which an exception ended it; None where none did."""
-    error = result.error_in_exec
-    if error is None:
-        return None
-    trace = error.__traceback__
-    line = 1
-    while trace is not None:  # the cell's own frames are those that run in the notebook's namespace
-        frame = trace.tb_frame
-        if frame.f_locals is frame.f_globals and frame.f_globals is namespace:
-            line = trace.tb_lineno
-            if frame.f_code.co_filename.startswith("<timed"):
-                line += without_magics(source)[1]
-        trace = trace.tb_next
-    return line
