@@ -69,7 +69,7 @@ class Checked(HTMLParser):
 ALLOWED_TAGS = {"style", "div", "span", "strong", "code", "pre", "details", "summary", "a"} | {
     "table", "caption", "thead", "tbody", "tr", "th", "td", "svg", "path", "rect", "text",
 }  # fmt: skip
-ALLOWED_ATTRIBUTES = {"hidden"} | {
+ALLOWED_ATTRIBUTES = {"style"} | {
     "class",
     "scope",
     "viewbox",

@@ -1,7 +1,7 @@
 """Parts as HTML for a notebook: one template, one small style sheet, no script.
 
 The style sheet goes along with each display, as a saved notebook has nothing else; where a front end takes it
-out (a notebook that is not trusted), what is left are ordinary tables, code and lines.
+out (a notebook that is not trusted), what is left are ordinary tables, code and lines, and drawings as text.
 """
 
 from __future__ import annotations

@@ -32,11 +32,12 @@ _LINES = 8
 
 def beside(project: Project, record: RunRecord, outputs: Iterable[OutputRecord]) -> Beside:
     """Read what is shown with a run in a notebook; while it goes on, no more than a moment takes."""
+    link = address(linked(project, record))
     if not record.state.terminal:
-        return Beside(log=_tail(record.log))
+        return Beside(link=link, log=_tail(record.log))
     return Beside(
         pictures=pictures(record.outputs_folder, outputs),
-        link=address(linked(project, record)),
+        link=link,
         defaults=defaults(record.document),
     )
 
