@@ -96,6 +96,14 @@ class EnvironmentRefusedError(FlownbError):
     """An environment is declared wrongly, or cannot do what is asked of it here."""
 
 
+class KernelNotFoundError(EnvironmentRefusedError, LookupError):
+    """There is no kernel of that name here; `kernel` is the name."""
+
+    def __init__(self, message: str, *, kernel: str) -> None:
+        super().__init__(message)
+        self.kernel = kernel
+
+
 class CallbackError(FlownbError):
     """A callback cannot be called, stored or loaded."""
 

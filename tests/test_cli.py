@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 from click.testing import CliRunner, Result
+from engine_notebooks import watched
 from polling import poll
 
 from flownb._version import __version__
@@ -323,6 +324,95 @@ def test_a_reader_that_stops_reading_ends_the_command_in_peace(project: Path) ->
     assert done.returncode == 141
 
 
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("redirected", "status"),
+    [
+        ("| :", 141),
+        ("2>&1 | :", 141),
+        ("2>&1 >/dev/null | :", 0),
+        (">&-", 0),
+        ("2>&-", 0),
+        (">/dev/full", 141),
+        ("2>/dev/full", 0),
+    ],
+)
+def test_what_prints_a_run_changes_nothing_of_what_it_came_to(
+    demo: Path, redirected: str, status: int
+) -> None:
+    program = f"{sys.executable} -c 'from flownb.cli import main; main()' run {demo.name}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {program} {redirected}"],
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        cwd=demo.parent,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (status, False)
+    (run,) = RecordStore(Project(demo.parent)).list()
+    assert (run.state, run.error, run.callback_errors) == (State.SUCCESS, None, [])
+    assert [step.state for step in run.steps] == ["Success", "Success"]
+
+
+@pytest.mark.kernel
+def test_why_a_run_failed_is_told_though_nobody_reads_its_outputs(project: Path) -> None:
+    notebook(project / "bad.ipynb", "%%flow bad.a --out a\na = 1", "%%flow bad.b\n1 / 0")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "from flownb.cli import main; main()", "run", "bad.ipynb"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 1
+    assert b"ZeroDivisionError: division by zero" in done.stderr
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("engine", ["flownb", "nbclient"])
+def test_a_run_that_a_cell_starts_as_a_command_shows_a_line_a_step(demo: Path, engine: str) -> None:
+    program = f"!{sys.executable} -c 'from flownb.cli import main; main()' run {demo.name}"
+    ending, watch = watched(program, cwd=demo.parent, engine=engine, env={"PYTHONPATH": str(ROOT)})
+    assert ending.how == "success"
+    text = watch.text(0)
+    assert [line.split(":")[0] for line in text.splitlines()[:4]] == ["demo", "  load", "  report", "demo"]
+    assert text.count("load") == 1
+    assert "\x1b" not in text
+
+
+@pytest.mark.kernel
+def test_runs_of_two_notebooks_flows_of_one_name_are_kept_apart(demo: Path) -> None:
+    inner = demo.parent / "more"
+    inner.mkdir()
+    other = notebook(inner / "demo.ipynb", "%%flow demo --out total\ntotal = 7")
+    assert call("run", demo.name, "-q").exit_code == 0
+    assert "never ran" in call("list", other).output
+    assert call("run", other, "-q").exit_code == 0
+    new, old = RecordStore(Project(demo.parent)).list()
+    assert (new.source, old.source) == ("more/demo.ipynb", "demo.ipynb")
+    for words, runs in (
+        (["--source", "demo.ipynb"], [old]),
+        (["--source", inner / "demo.ipynb"], [new]),
+        (["--flow", "more/demo.ipynb#demo"], [new]),
+        (["--flow", "demo"], [new, old]),
+        (["--source", "other.ipynb"], []),
+    ):
+        listed = json.loads(call("runs", "--json", *words).stdout)
+        assert [run["id"] for run in listed] == [run.id for run in runs]
+    shown = call("runs").output
+    assert "more/demo.ipynb" in shown
+    for path, run in ((demo, old), (other, new)):
+        (flow,) = json.loads(call("list", path, "--json").output)["flows"]
+        assert flow["last_run"]["id"] == run.id
+
+
 # -- completion in the shell
 
 
@@ -370,6 +460,7 @@ def recorded(
         flow,
         project.run_folder(run_id),
         state,
+        source="demo.ipynb",
         version="0df9aee16c11",
         parameters={"factor": "2.0"},
         started=start,

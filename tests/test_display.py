@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -463,6 +466,42 @@ def test_a_terminal_shows_the_last_state_of_each_step(monkeypatch: pytest.Monkey
     last = stream.getvalue().rsplit("load", 1)[1]
     for word in ("Success", "1.20 s", "report", "Failed", "0.10 s", "1.40 s"):
         assert word in last
+
+
+@pytest.mark.parametrize("variables", [{"PAGER": "cat", "GIT_PAGER": "cat"}, {"TERM": "dumb"}])
+def test_where_nothing_can_be_written_over_each_step_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-color")
+    monkeypatch.delenv("PAGER", raising=False)
+    for name, value in variables.items():  # of a command in a notebook's cell; of an editor's terminal
+        monkeypatch.setenv(name, value)
+    reading, writing = pty.openpty()
+    with open(writing, "w") as stream, progress_for(notebook=False, stream=stream) as on_change:
+        through_a_run(on_change)
+    shown = b""
+    with suppress(OSError), os.fdopen(reading, "rb", buffering=0) as terminal:  # nobody writes any more
+        while piece := terminal.read(10_000):
+            shown += piece
+    lines = shown.decode().splitlines()
+    assert lines[1:] == ["  load: ✓ Success 1.20 s", "  report: ✗ Failed 0.10 s", "co2: ✗ Failed 1.40 s"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_or_a_reader_that_goes_away_is_no_matter_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    reading, writing = pty.openpty() if terminal else os.pipe()
+    with open(writing, "w") as stream:  # a descriptor
+        with progress_for(notebook=False, stream=stream) as on_change:
+            os.close(reading)
+            through_a_run(on_change)
+        with pytest.raises(OSError, match=r"Broken pipe|Input/output"):
+            print("more", file=stream, flush=True)
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # what is left is written when it is closed
+        os.dup2(nowhere, writing)
+        os.close(nowhere)
 
 
 def test_a_notebook_gets_one_display_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,8 @@ def test_record_notebook_and_log_tell_the_limit_that_was_set_also_after_a_retry(
     environment = LocalEnvironment(timeout=1.5, retries=1, backoff=0.01)
     run = environment.execute(memory(project, flow("slow", source)), "slow")
     assert (run.state, run.record.attempt) == (State.FAILED, 2)
-    assert str(run.error) == "TimeOut: the run took longer than its limit of 1.5 s"
+    assert str(run.error).startswith("TimeOut: the run took longer than its limit of 1.5 s: ")
+    assert ", step s1 1." in str(run.error) or ": step s1 1." in str(run.error)
     assert (run.seconds or 0) < 10
     (cell,) = (cell for cell in executed(run).cells if cell.source == source)
     assert cell.outputs[-1].evalue == "the run took longer than its limit of 1.5 s"
@@ -354,6 +355,25 @@ def test_an_interrupt_cancels_the_run_and_gives_it_back(project: Path) -> None:
     assert run.state is State.CANCELLED
     assert ended == [State.CANCELLED]
     assert executed(run).metadata.flownb.run.state == "Cancelled"
+
+
+def test_what_watches_a_run_changes_nothing_of_what_it_came_to(project: Path) -> None:
+    told: dict[str, list[State]] = {}
+
+    def watch(run: Run) -> None:
+        told.setdefault(run.id, []).append(run.state)
+        raise SystemExit("no room to draw")
+
+    environment = LocalEnvironment()
+    for run in (
+        environment.execute(memory(project, SALES), "sales", on_change=watch),
+        *environment.map(memory(project, SALES), "sales", {"n": [3]}, on_change=watch),
+    ):
+        assert (run.state, run.error, states(run)) == (State.SUCCESS, None, ["Success", "Success"])
+        assert (told[run.id][0], told[run.id][-1]) == (State.PENDING, State.SUCCESS)
+        (failure,) = run.callback_errors
+        assert (failure["when"], failure["error"]) == ("on_change", "SystemExit: no room to draw")
+        assert "on_change: " in run.logs
 
 
 def test_map_runs_a_grid_in_parallel_and_keeps_its_order(project: Path) -> None:

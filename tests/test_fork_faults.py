@@ -267,3 +267,20 @@ def test_it_runs_in_a_process_without_standard_streams(tmp_path: Path, closed: t
     code = OWNER.format(tests=os.fspath(Path(__file__).parent))
     subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {close}', sys.executable, code], cwd=tmp_path, check=True)
     assert (tmp_path / "result").read_text() == "success flownb 1\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass",
+        "import weakref\nclass A: pass\ngone = weakref.proxy(A())",
+        "class Odd:\n    @property\n    def __class__(self): raise RuntimeError('odd')\nodd = Odd()",
+        "import os\nr, w = os.pipe(); os.close(r); pipe = os.fdopen(w, 'w'); n = pipe.write('nobody')",
+    ],
+)
+def test_what_a_flow_leaves_lying_about_keeps_no_open_file_from_being_written(
+    source: str, tmp_path: Path
+) -> None:
+    ending, _ = watched(source, "kept = open('kept.txt', 'w'); n = kept.write('all of it')", cwd=tmp_path)
+    assert ending == Ending("success")
+    assert (tmp_path / "kept.txt").read_text() == "all of it"

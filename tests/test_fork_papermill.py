@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 from engine_notebooks import notebook
+from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from flownb.engine.execute import execute
+from flownb.engine.managed import NAME, ManagedEngine
 from flownb.engine.plugin import FORKING, FlownbEngine
 
 if TYPE_CHECKING:
@@ -239,3 +242,24 @@ def test_its_module_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("engine", [FORKING, NAME])
+def test_a_kernel_is_found_or_missing_as_with_papermills_standard_engine(tmp_path: Path, engine: str) -> None:
+    from papermill.engines import papermill_engines
+
+    papermill_engines.register(NAME, ManagedEngine)
+    source = notebook("print('ran')")
+    source.metadata.kernelspec = {"name": "python", "display_name": "Python", "language": "python"}
+    for name in ("nbclient", engine):  # jupyter_client takes it for Python's own kernel
+        executed = run(tmp_path, source, engine_name=name)
+        assert executed.cells[0].outputs[0].text == "ran\n"
+    for name in ("nbclient", engine):
+        with pytest.raises(NoSuchKernel, match="No such kernel named fortran"):
+            run(tmp_path, source, engine_name=name, kernel_name="fortran")
+
+
+@pytest.mark.parametrize("engine", [FORKING, "nbclient"])
+def test_pythons_own_kernel_by_its_other_name(tmp_path: Path, engine: str) -> None:
+    ending = execute(notebook("1 + 1"), engine=engine, kernel="python", cwd=tmp_path)
+    assert (ending.how, ending.notes) == ("success", ())

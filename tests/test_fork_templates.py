@@ -24,6 +24,7 @@ from flownb.engine.fork.interpreter import Launch, Refusal, launch_of
 from flownb.engine.fork.run import launch_for
 from flownb.engine.fork.template import Template, TemplateFailed
 from flownb.engine.fork.templates import Templates, templates
+from flownb.engine.fork.wanted import COMPANIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,6 +234,40 @@ def test_a_branch_has_modules_and_goes_on_without_its_base(own: Templates) -> No
     os.kill(base.about["pid"], signal.SIGKILL)
     own.child(launch(), ("numpy",)).close()
     assert own.template(launch(), ("numpy",)) is branch
+
+
+@pytest.mark.kernel
+def test_only_a_module_that_looks_for_a_name_of_the_folder_is_left_out(own: Templates) -> None:
+    modules = ("numpy", "pandas", "yaml", *COMPANIONS["pandas"])
+    whole = own.template(
+        launch(), modules, names=frozenset({"tests", "conftest", "yaml_too", "matplotlibrc"})
+    )
+    assert whole.about["loaded"] == list(modules)
+    names = frozenset({"bottleneck", "tests"})
+    part = own.template(launch(), modules, names=names)  # pandas would take it where it is installed
+    assert part.about["loaded"] == ["numpy", "yaml"]
+    reason = "its import looks for bottleneck, which the working directory has"
+    assert part.about["refused"] == {"pandas": reason}
+    assert own.template(launch(), modules, names=names | {"other"}) is part
+    assert own.template(launch(), modules) is whole
+
+
+@pytest.mark.kernel
+def test_a_file_that_configures_a_library_matters_to_that_one_alone(own: Templates) -> None:
+    found = own.template(launch(), ("yaml", "matplotlib"), names=frozenset({"matplotlibrc"}))
+    assert found.about["loaded"] == ["yaml"]
+    assert list(found.about["refused"]) == ["matplotlib"]
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("engine", ["flownb", "nbclient"])
+def test_a_module_of_the_folder_is_found_by_what_is_installed(tmp_path: Path, engine: str) -> None:
+    (tmp_path / "bottleneck.py").write_text("__version__ = '99'\nhere = True")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").write_text("")
+    source = "import pandas, sys\nprint(sys.modules['bottleneck'].here)"
+    ending, watch = watched(source, cwd=tmp_path, engine=engine)
+    assert (ending.how, ending.engine, watch.text(0)) == ("success", engine, "True\n")
 
 
 @pytest.mark.kernel

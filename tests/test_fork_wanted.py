@@ -9,7 +9,7 @@ import time
 import nbformat.v4 as v4
 import pytest
 
-from flownb.engine.fork.wanted import COMPANIONS, judged, wanted
+from flownb.engine.fork.wanted import COMPANIONS, judged, names_in, wanted
 
 
 def notebook(*sources):
@@ -83,22 +83,17 @@ def test_a_link_in_site_packages_to_the_project_is_the_projects_own(tmp_path, mo
     assert modules("import linked") == []
 
 
-def test_a_file_of_the_folder_that_hides_an_installed_module_leaves_all_to_the_notebook(tmp_path):
-    (tmp_path / "dateutil.py").write_text("")  # pandas would import this one
-    assert modules("import pandas\nimport csv", folder=tmp_path) == ["csv"]
-
-
-@pytest.mark.parametrize("name", ["matplotlibrc", ".numba_config.yaml"])
-def test_a_folder_that_configures_a_library_leaves_all_to_the_notebook(tmp_path, name):
-    (tmp_path / name).write_text("")
-    assert modules("import pandas", folder=tmp_path) == []
-
-
-def test_a_folder_with_other_files_changes_nothing(tmp_path):
-    (tmp_path / "data.csv").write_text("")
-    (tmp_path / "my_own_script.py").write_text("")
-    (tmp_path / "pandas").mkdir()  # a folder without __init__.py hides no package
-    assert modules("import pandas", folder=tmp_path) == ["pandas"]
+def test_what_lies_in_the_folder_is_told_by_the_names_that_an_import_may_look_for(tmp_path):
+    for name in ("dateutil.py", "data.csv", "matplotlibrc", ".numba_config.yaml", "my_own.py", "fast.so"):
+        (tmp_path / name).write_text("")
+    for name in ("tests", "figures", "no-name"):
+        (tmp_path / name).mkdir()
+    for name in ("tests", "no-name"):
+        (tmp_path / name / "__init__.py").write_text("")
+    names = {"dateutil", "matplotlibrc", ".numba_config.yaml", "my_own", "fast", "tests"}
+    assert names_in(tmp_path) == names  # a folder without __init__.py hides no package
+    assert names_in(tmp_path / "gone") == frozenset()
+    assert modules("import pandas\nimport csv", folder=tmp_path) == ["pandas", "csv"]
 
 
 def test_a_folder_that_is_gone_leaves_installed_modules_to_the_notebook(tmp_path):
@@ -240,14 +235,7 @@ def test_what_is_left_to_the_notebook_is_told_with_the_reason(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("matplotlibrc", "configures"), ("numpy.py", "hides an installed module")]
-)
-def test_a_file_of_the_folder_is_a_reason(name, words, tmp_path):
-    (tmp_path / name).touch()
-    _, left = judged(notebook("import pandas"), tmp_path)
-    assert name in left["pandas"]
-    assert words in left["pandas"]
+def test_a_folder_that_cannot_be_read_is_a_reason(tmp_path):
     _, left = judged(notebook("import pandas"), tmp_path / "gone")
     assert left == {"pandas": "the working directory cannot be read: No such file or directory"}
 

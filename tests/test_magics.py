@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from polling import poll
 from shell import Shell, ipython
 
 from flownb.capture.record import from_record
+from flownb.environments import LocalEnvironment
+from flownb.errors import FlownbError
+from flownb.runs.project import Project
+from flownb.runs.record import RunRecord
+from flownb.runs.states import State
+from flownb.runs.store import RecordStore
 from flownb.ui.store import LiveStorage
 
 if TYPE_CHECKING:
@@ -352,3 +362,59 @@ def test_the_storage_of_a_notebook_that_was_never_saved_is_no_place(notebook: Sh
     assert storage.serialize() == {}
     assert "a" in storage
     assert storage.get_flow("a").run() == {"result": 2}
+
+
+def test_runs_of_another_notebooks_flow_of_that_name_are_not_this_ones(
+    notebook: Shell, project: Path
+) -> None:
+    notebook.ok("%%flow demo\n1 + 1")
+    store = RecordStore(Project.of(project))
+    for run_id, source in (("theirs", "other.ipynb"), ("git", ".")):
+        folder = store.project.run_folder(run_id)
+        store.create(RunRecord(run_id, "demo", folder, State.SUCCESS, source=source))
+    assert "never ran" in notebook.ok("%flow").text
+    assert [run.id for run in notebook.ok("%flow runs demo").result] == []
+    assert [run.id for run in notebook.ok("%flow runs").result] == ["git", "theirs"]
+    assert [run.id for run in notebook.ok("%flow runs other.ipynb#demo").result] == ["theirs"]
+    store.create(RunRecord("ours", "demo", store.project.run_folder("ours"), State.SUCCESS))
+    assert [run.id for run in notebook.ok("%flow runs demo").result] == ["ours"]
+    assert "never ran" not in notebook.ok("%flow").text
+
+
+def test_a_flow_that_is_forgotten_is_said_to_be(notebook: Shell) -> None:
+    notebook.ok("%%flow demo.a\nx = 1")
+    notebook.ok("%%flow demo.b\ny = 1")
+    assert "Forgot demo.b, as this kernel captured it." in notebook.ok("%flow forget demo.b").text
+    assert "Forgot demo, as" in notebook.ok("%flow forget demo").text
+    assert not notebook.run("%flow forget demo").success
+
+
+@pytest.mark.kernel
+def test_a_run_that_was_stopped_ends_its_cell_without_an_error(notebook: Shell, project: Path) -> None:
+    notebook.ok("%%flow slow --define\nprint('on', flush=True)\nimport time; time.sleep(60)")
+
+    def stop() -> None:
+        store = RecordStore(Project.of(project))
+        poll(lambda: [run for run in store.list() if run.log.exists() and "on\n" in run.log.read_text()])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    shown = notebook.run("%flow run slow")
+    stopping.join()
+    assert not shown.success  # cells behind it do not run
+    assert "Cancelled" in shown.text
+    for word in ("RunFailed", "_Stopped", "Traceback", "KeyboardInterrupt"):
+        assert word not in shown.text
+    assert notebook.ok("%flow last").result.state == State.CANCELLED
+    assert "ZeroDivisionError" in notebook.run("1 / 0").text
+
+
+def test_settings_that_are_no_toml_are_told_by_a_run(notebook: Shell, project: Path) -> None:
+    notebook.ok("%%flow demo\nx = 1")
+    (project / "flownb.toml").write_text("= broken [")
+    assert "flownb.toml, line 1, column 1" in notebook.run("%flow run demo").text
+    strict = LocalEnvironment(strict=False)
+    with pytest.raises(FlownbError, match=r"flownb.toml, line 1, column 1"):
+        strict.execute(LiveStorage(notebook.live), "demo")
+    assert RecordStore(Project.of(project)).list() == []

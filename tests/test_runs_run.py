@@ -342,7 +342,7 @@ def test_many_runs_become_a_frame_with_parameters_and_plain_outputs(make: Made, 
     )
     assert (row["outputs.score"], row["outputs.mean"]) == (0.5, 2.5)
     assert not {"outputs.trap", "outputs.table", "outputs.text"} & set(frame.columns)
-    assert list(Runs().to_frame().columns) == ["id", "flow", "state", "started", "seconds"]
+    assert list(Runs().to_frame().columns) == ["id", "flow", "source", "state", "started", "seconds"]
 
 
 def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

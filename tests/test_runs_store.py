@@ -564,3 +564,58 @@ def test_processes_that_find_the_same_zombie_agree(project: Project) -> None:
     for made in store.list():
         assert made.state is State.CRASHED
         assert json.loads(made.notebook.read_bytes())["metadata"]["flownb"]["run"]["state"] == "Crashed"
+
+
+def test_a_run_knows_its_source_also_where_it_was_recorded_before_runs_did(
+    store: RecordStore, project: Project, tmp_path: Path
+) -> None:
+    root = project.root
+    elsewhere = tmp_path.parent / "b.ipynb"
+    storages: dict[str, dict[str, Any] | None] = {
+        "a": {"kind": "notebook", "path": str(root / "a.ipynb")},
+        "b": {"kind": "notebook", "path": str(elsewhere)},
+        "git": {"kind": "git", "repo": str(root), "branch": "flownb"},
+        "s3": {"kind": "directory", "url": "s3://bucket/flows"},
+        "none": None,
+    }
+    for run_id, storage in storages.items():  # as they were recorded
+        store.create(record(project, run_id, storage=storage))
+        with store._database.write() as connection:
+            connection.execute("UPDATE runs SET data = json_remove(data, '$.source') WHERE id = ?", (run_id,))
+    new = {
+        "new a": project.source(str(root / "a.ipynb")),
+        "new b": project.source(str(elsewhere)),
+        "new git": project.source(str(root)),
+    }
+    for run_id, source in new.items():
+        store.create(record(project, run_id, source=source))
+    assert {run.id: run.source for run in store.list()} == {
+        "a": "a.ipynb",
+        "b": str(elsewhere),
+        "git": ".",
+        "s3": "s3://bucket/flows",
+        "none": "",
+        "new a": "a.ipynb",
+        "new b": str(elsewhere),
+        "new git": ".",
+    }
+    for sources, ids in (
+        (["a.ipynb"], {"a", "new a"}),
+        ([str(elsewhere)], {"b", "new b"}),
+        (["a.ipynb", "."], {"a", "new a", "git", "new git"}),
+        (["s3://bucket/flows"], {"s3"}),
+        ([""], {"none"}),
+        (["c.ipynb"], set()),
+        ([], set()),
+    ):
+        assert {run.id for run in store.list(flow="co2", sources=sources)} == ids
+    assert [run.id for run in store.list(sources=["a.ipynb"], limit=1)] == ["new a"]
+
+
+def test_a_source_is_named_from_the_project_whatever_links_lead_there(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    project = Project.of(tmp_path / "link")
+    assert project.source(str(tmp_path / "link" / "a.ipynb")) == "a.ipynb"
+    assert project.source(str(tmp_path / "link")) == "."
+    assert project.source("git+https://example.org/x.git") == "git+https://example.org/x.git"

@@ -43,6 +43,7 @@ class Caller(Evaluator):
         super().__init__(*args)
         self.depth = 0
         self.times: dict[FunctionNode, int] = {}
+        self.met: set[object] = set()  #: calls that were met again
         self.widest: dict[FunctionNode, Value] = {}
 
     def _call(self, node: ast.Call, thrown: bool) -> Value:
@@ -124,6 +125,7 @@ class Caller(Evaluator):
         key = ("run", function.node, function.scope, tuple(args), words)
         done = self.made.get(key)
         if done is not None:
+            self.met.add(key)
             return frozenset(done.parts)
         if self.depth > _DEEPEST:
             self.write_deep(call.every)
@@ -147,12 +149,12 @@ class Caller(Evaluator):
         elif _yields(node):
             result.parts |= self._generator(node, scope, function, [scope, function, *call.every])
         else:
-            for _ in range(2):  # what a call of itself returned is known the second time
-                before = len(result.parts)
+            self.met.discard(key)
+            self.inside_scope(scope, function, lambda: self._body(node, scope))
+            result.parts |= scope.returned
+            if key in self.met and scope.returned:  # what a call of itself returned is known the second time
                 self.inside_scope(scope, function, lambda: self._body(node, scope))
                 result.parts |= scope.returned
-                if len(result.parts) == before:
-                    break
         return frozenset(result.parts)
 
     def _widened(self, function: Function, call: Call) -> Call:

@@ -36,7 +36,7 @@ def list_command(store: str, *, as_json: bool) -> int:
     flows, problems = _flows_of(storage)
     last = {}
     try:
-        last = last_runs(flows)
+        last = last_runs(storage, flows)
     except RecordError as error:
         say(f"flownb: last runs are not shown: {visible(str(error))}")
     if as_json:

@@ -11,7 +11,8 @@ import importlib
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -75,7 +76,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            return _reader_gone()
+            return reader_gone()
 
     def main(
         self,
@@ -102,33 +103,48 @@ class _Commands(click.Group):
 def _status_of(command: Any) -> int:
     try:
         status = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("flownb: interrupted", err=True)
+        _say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        return _reader_gone()
+        return reader_gone()
     except FlownbError as error:
-        click.echo(f"flownb: {_shown(str(error))}", err=True)
+        _say(str(error))
         return error.exit_code
+    finally:
+        _settle(sys.stderr)
     return status if isinstance(status, int) else 0
 
 
-def _reader_gone() -> int:
-    # the interpreter flushes once more at its end: let that go nowhere instead of failing
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+def reader_gone() -> int:
+    """Have standard output go nowhere where nobody reads it any more, and return the exit status for that."""
+    _settle(sys.stdout)
     return READER_GONE
 
 
-def _shown(message: str) -> str:
+def _settle(stream: TextIO | None) -> None:
+    """Write what waits to be written; where that fails, the interpreter does not try again at its end."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _say(message: str) -> None:
+    from flownb.cli.printing import say
     from flownb.displays.wording import visible
 
-    return visible(message, lines=True)
+    say(f"flownb: {visible(message, lines=True)}")
 
 
 @click.group(

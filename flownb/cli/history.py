@@ -20,24 +20,32 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for mac
 
 
 @click.command("runs")
-@click.option("--flow", metavar="NAME", help="Only runs of this flow.")
+@click.option("--flow", metavar="NAME|REF", help="Only runs of this flow; STORE#NAME: of the one there.")
+@click.option("--source", metavar="STORE", help="Only runs of the flows in this store, such as a notebook.")
 @click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only runs in this state.")
 @click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, help="How many at most.")
 @_json
 @project_option
-def runs_command(*, flow: str | None, state: str | None, limit: int, as_json: bool, project: Path) -> None:
+def runs_command(
+    *, flow: str | None, source: str | None, state: str | None, limit: int, as_json: bool, project: Path
+) -> None:
     """List the runs of this project, the newest first."""
     from flownb.cli.looking import records_of
-    from flownb.runs import Runs
+    from flownb.runs import Project, RecordStore, Run, Runs
+    from flownb.storage import open_storage
 
-    records = records_of(project, flow=flow, state=state, limit=limit)
+    if flow is not None and "#" in flow:
+        source, _, flow = flow.rpartition("#")
+    place = None if source is None else open_storage(source).place
+    records = records_of(project, flow=flow, state=state, limit=limit, place=place)
     if as_json:
         print_json([run_json(record) for record in records])
     elif records:
-        show(Runs.load(flow, project=project, state=state, limit=limit).shown())
+        store = RecordStore(Project.of(project))
+        show(Runs(Run(record, store) for record in records).shown())
     else:
         where = f" in {project.resolve()}; those of a notebook elsewhere are in its project: --project FOLDER"
-        say("no runs are recorded" + (" that are like that" if flow or state else where))
+        say("no runs are recorded" + (" that are like that" if flow or state or source else where))
 
 
 @click.command("logs")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flownb.runs.project import Project
     from flownb.runs.record import OutputRecord, RunRecord
     from flownb.runs.store import RecordStore
+    from flownb.storage import Storage
 
 
 #: of the commands that are about a project's runs
@@ -34,7 +35,7 @@ def project_of(flow: Flow) -> Project:
     return Project.of(flow.folder or Path.cwd())
 
 
-def last_runs(flows: Sequence[Flow]) -> dict[str, RunRecord]:
+def last_runs(storage: Storage, flows: Sequence[Flow]) -> dict[str, RunRecord]:
     """Return the last recorded run of each flow of one storage that has one, by the flow's name.
 
     Makes nothing where nothing is recorded.
@@ -44,16 +45,22 @@ def last_runs(flows: Sequence[Flow]) -> dict[str, RunRecord]:
         return {}
     store = _store(project)
     try:
-        found = {flow.name: store.list(flow=flow.name, limit=1) for flow in flows}
+        sources = [project.source(storage.place)]
+        found = {flow.name: store.list(flow=flow.name, limit=1, sources=sources) for flow in flows}
     finally:
         store.close()
     return {name: records[0] for name, records in found.items() if records}
 
 
 def records_of(
-    folder: Path, *, flow: str | None = None, state: str | None = None, limit: int | None = None
+    folder: Path,
+    *,
+    flow: str | None = None,
+    state: str | None = None,
+    limit: int | None = None,
+    place: str | None = None,
 ) -> list[RunRecord]:
-    """Return the runs of the project that `folder` is in, the newest first.
+    """Return the runs of the project that `folder` is in, the newest first; of flows at one place, or all.
 
     Runs whose supervisor died are recorded as `Crashed` first.
     """
@@ -65,7 +72,8 @@ def records_of(
     store = _store(project)
     try:
         _find_zombies(store)
-        return store.list(flow=flow, state=state, limit=limit)
+        sources = None if place is None else [project.source(place)]
+        return store.list(flow=flow, state=state, limit=limit, sources=sources)
     finally:
         store.close()
 

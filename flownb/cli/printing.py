@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import textwrap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,8 +39,9 @@ def run_json(record: RunRecord) -> dict[str, Any]:
 
 
 def say(text: str = "") -> None:
-    """Tell a person something beside the output that was asked for, on standard error."""
-    click.echo(text, err=True)
+    """Tell a person something beside the output, on standard error, as long as somebody reads it."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def terminal_width() -> int | None:

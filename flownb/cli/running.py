@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flownb.cli.completing import complete_assignment, complete_environment, complete_reference
-from flownb.cli.group import INTERRUPTED
+from flownb.cli.group import INTERRUPTED, reader_gone
 from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
 
 if TYPE_CHECKING:
@@ -143,13 +143,17 @@ def run_command(
             run = place.execute(storage, flow.location or flow.name, given, on_change=on_change)
         if run.differs:
             say(f"flownb: ⚠ {visible(run.differs)}")
-        if as_json:
-            print_json(_run_json(run))
-        elif quiet:
-            click.echo(run.id)
-        else:
-            _print_run(run)
-        return _status(run, project)
+        try:
+            if as_json:
+                print_json(_run_json(run))
+            elif quiet:
+                click.echo(run.id)
+            else:
+                _print_run(run)
+            status = 0
+        except OSError:  # nobody reads it, or it cannot be written there: the run came to what it came to
+            status = reader_gone()
+        return _status(run, project) or status
 
 
 def given_values(flow: Flow, assignments: Sequence[str], file: Path | None = None) -> dict[str, Any]:

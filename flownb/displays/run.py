@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _TRACEBACK_LIMIT = 20_000
 _PLACES = ("path", "url", "repository")  #: what storages say of where they are
+_LEAST_SECONDS = 0.1  #: what took less time beside the steps has no row
+_AFTER = ("outputs", "end")  #: what takes time when the steps have run
 _VERSION = 10  #: characters of a version: so many are enough to ask for it
 
 
@@ -113,6 +115,8 @@ def short_version_of(run: RunRecord) -> str:
 
 def source_of(run: RunRecord) -> str:
     """Return the notebook, repository or folder that the flow is from, by its name."""
+    if run.source:
+        return run.source
     place = next((value for key, value in (run.storage or {}).items() if key in _PLACES), "")
     return shorten(str(place).rstrip("/").rpartition("/")[2], 60)
 
@@ -145,7 +149,16 @@ def _steps(run: RunRecord) -> Table:
         )
         for step in run.steps
     ]
-    return Table(("step", "state", "time", "CPU", "memory"), rows, fixed=True)
+    least = max(_LEAST_SECONDS, (run.seconds or 0.0) / 50)
+    beside: list[tuple[str, tuple[Words, ...]]] = [
+        (what, (muted(f"({what})"), "", muted(seconds_text(seconds)), "", ""))
+        for what, seconds in run.times.items()
+        if seconds >= least
+    ]
+    before = [row for what, row in beside if what not in _AFTER]
+    after = [row for what, row in beside if what in _AFTER]
+    headers = ("step", "state", "time", "CPU", "memory")
+    return Table(headers, [*before, *rows, *after], fixed=True)
 
 
 def _clock(step: StepRecord) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
@@ -18,6 +18,7 @@ from flownb.engine.folding import Folding
 from flownb.engine.kernel import Kernel
 from flownb.engine.observe import Reply
 from flownb.engine.order import runs, secrets_after
+from flownb.engine.session import Stopped
 from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
@@ -39,14 +40,6 @@ _QUIET = 0.05  #: seconds without a message after which nothing more comes from 
 _IOPUB_LIMIT = 60  #: seconds that outputs may come after the reply that they belong to
 
 T = TypeVar("T")
-
-Cause = Literal["cancelled", "run", "step"]
-
-
-class _Stopped(Exception):  # no error: how a stop travels out of what it stopped
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause)
-        self.cause: Cause = cause
 
 
 class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
@@ -101,8 +94,8 @@ class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermi
             await self._within(self._ready(), None)
             ending = await self._cells()
             self.set_widgets_metadata()
-        except _Stopped as stopped:
-            ending = self._stopped(stopped.cause)
+        except Stopped as stopped:
+            ending = self.session.stopped(stopped.cause, self._at)
         except DeadKernelError:
             ending = await self._died()
         return ending
@@ -143,8 +136,8 @@ class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermi
             )
         except CellTimeoutError:
             ending = Ending("failed", index, CellError("TimeoutError", "the cell's outputs did not arrive"))
-        except _Stopped as stopped:
-            ending = self._stopped(stopped.cause)
+        except Stopped as stopped:
+            ending = self.session.stopped(stopped.cause, self._at)
         except DeadKernelError:
             ending = await self._died()
         self.nb_man.cell_end(cell, index, error_of(cell, ending))
@@ -161,13 +154,6 @@ class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermi
         if any(item.get("source") == "ask_exit" and not item.get("keepkernel") for item in payload):
             # IPython's own `exit` and `quit`: no exception, but the kernel ends behind the cell
             raise CellExecutionError("", "SystemExit", "0")
-
-    def _stopped(self, cause: Cause) -> Ending:
-        if cause == "cancelled":
-            return Ending("cancelled", self._at)
-        limits = self.session.limits
-        after = limits.timeout if cause == "run" else limits.step_timeout
-        return Ending("timed out", self._at, limit=cause, after=after)
 
     async def _died(self) -> Ending:
         await asyncio.wait({self.kernel.process.ended}, timeout=GRACE)
@@ -193,8 +179,8 @@ class Client(Folding, PapermillNotebookClient):  # type: ignore[misc]  # papermi
         await self._end(task)
         self._raise_trouble()
         if self._stop.done():
-            raise _Stopped("cancelled")
-        raise _Stopped("run" if remaining is not None and remaining <= 0 else "step")
+            raise Stopped("cancelled")
+        raise Stopped("run" if remaining is not None and remaining <= 0 else "step")
 
     async def _end(self, task: asyncio.Future[Any]) -> None:
         """Stop what the kernel does for `task`: by an interrupt, and if that does not help, by force."""

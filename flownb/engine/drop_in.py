@@ -12,6 +12,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from flownb.engine.fork.fold import Fold
 from flownb.engine.fork.keeper import Keeper
 from flownb.engine.fork.run import CannotFork, process_for, run_forked
+from flownb.engine.kernelspecs import missing_kernel_told_to_papermill
 from flownb.engine.plugin import FORKING
 from flownb.engine.room import check_room
 from flownb.engine.saver import Saver
@@ -79,10 +80,11 @@ def execute_notebook(
     traits = {name: value for name, value in options.items() if name in _HONOURED}
     folds: list[Fold] = []
     try:
-        process = _process(
-            *(nb, kernel_name, session, options),
-            meanwhile=lambda: folds.append(Fold(nb, session, log=logger, **traits)),
-        )
+        with missing_kernel_told_to_papermill():
+            process = _process(
+                *(nb, kernel_name, session, options),
+                meanwhile=lambda: folds.append(Fold(nb, session, log=logger, **traits)),
+            )
     except CannotFork as refusal:
         logger.warning("papermill's standard engine runs this notebook; %r cannot: %s", FORKING, refusal)
         process = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flownb.engine.managed import NAME, STANDARD, ManagedEngine
 from flownb.engine.plugin import FORKING
-from flownb.engine.session import Limits, Session
+from flownb.engine.session import Limits, Session, Stopped
 from flownb.engine.work import Work
 from flownb.errors import EnvironmentRefusedError
 
@@ -133,6 +133,11 @@ def _executed(nb: NotebookNode, kernel: str | None, session: Session) -> Ending:
                 f"papermill's standard engine has run this, as the engine {FORKING!r} cannot: {refusal}",
             )
             session = replace(session, engine=STANDARD)
+        except Stopped as stopped:  # before there was a process
+            keeper = made[-1][0] if made else _made(nb, session)[0]
+            keeper.notebook_start()
+            keeper.notebook_complete()
+            return replace(session.stopped(stopped.cause, None), engine=FORKING)
         else:
             run_forked(*made[-1], process, session)
             assert session.ending is not None

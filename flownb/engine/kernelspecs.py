@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flownb.errors import EnvironmentRefusedError
+from flownb.errors import EnvironmentRefusedError, KernelNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: variables that say where kernelspecs are looked for
 _WHERE = (
@@ -24,6 +25,17 @@ _WHERE = (
     "JUPYTER_PREFER_ENV_PATH",
     "XDG_DATA_HOME",
 )
+
+
+@contextmanager
+def missing_kernel_told_to_papermill() -> Iterator[None]:
+    """Raise for a kernel that is missing what papermill's standard engine does: jupyter_client's error."""
+    try:
+        yield
+    except KernelNotFoundError as error:
+        from jupyter_client.kernelspec import NoSuchKernel
+
+        raise NoSuchKernel(error.kernel) from error
 
 
 def kernel_names() -> tuple[str, ...]:
@@ -39,7 +51,7 @@ def kernel_spec(name: str) -> Any:
     It is looked for again where a folder of kernelspecs, or the file itself, has changed: else each run
     would spend a millisecond on it.
 
-    Raises `EnvironmentRefusedError`, naming the kernels there are, where there is none of that name.
+    Raises `KernelNotFoundError`, naming the kernels there are, where there is none of that name.
     """
     found, where = _found(), tuple(os.environ.get(variable) for variable in _WHERE)
     known = found.get((name, where))
@@ -56,15 +68,17 @@ def kernel_spec(name: str) -> Any:
 
 
 def _looked_up(manager: Any, name: str) -> Any:
-    from jupyter_client.kernelspec import NoSuchKernel
+    from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, NoSuchKernel
 
     try:
-        return manager.get_kernel_spec(name)
+        # as jupyter_client's KernelManager has it, to which "python" is this Python's own kernel
+        return manager.get_kernel_spec(NATIVE_KERNEL_NAME if name == "python" else name)
     except NoSuchKernel:
         there = ", ".join(kernel_names()) or "none"
-        raise EnvironmentRefusedError(
+        raise KernelNotFoundError(
             f"there is no kernel named {name!r} here (there are: {there}); choose one of them with "
-            "`kernel=`, or install it: python -m ipykernel install --user --name NAME"
+            "`kernel=`, or install it: python -m ipykernel install --user --name NAME",
+            kernel=name,
         ) from None
 
 

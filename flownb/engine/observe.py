@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbformat import NotebookNode
 
     from flownb.engine.ending import CellError
@@ -37,6 +39,9 @@ class Observer:
 
     def notebook_started(self, nb: NotebookNode) -> None:
         """Hear that the notebook is about to run; `nb` is the one that is changed while it does."""
+
+    def importing(self, modules: Sequence[str]) -> None:
+        """Hear that these modules are imported now, for this execution's process and those that follow."""
 
     def kernel_started(self, pid: int | None) -> None:
         """Hear that the kernel's process was started; None where its process is not known."""

@@ -26,7 +26,7 @@ class FlownbEngine:
         """Execute `nb` in place; called by papermill, with what it passes to every engine.
 
         A cell's own error is left in its outputs, where papermill looks for it. Raises `DeadKernelError`,
-        `CellTimeoutError` and `KeyboardInterrupt` as papermill's standard engine does.
+        `CellTimeoutError`, `NoSuchKernel` and `KeyboardInterrupt` as papermill's standard engine does.
         """
         from flownb.engine.drop_in import execute_notebook
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from flownb.engine.ending import Ending
 from flownb.engine.observe import Observer
 from flownb.engine.secrets import Secrets
 from flownb.engine.stop import Stop
@@ -14,17 +15,25 @@ from flownb.engine.stop import Stop
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flownb.engine.ending import Ending
+Cause = Literal["cancelled", "run", "step"]
 
 
 @dataclass(frozen=True)
 class Limits:
     """What an execution may take: time in seconds, memory; None: as much as it likes."""
 
-    timeout: float | None = None  #: the whole run, from the start of its kernel
+    timeout: float | None = None  #: the whole run, the start of its process and its imports included
     step_timeout: float | None = None  #: each cell
     memory: int | None = None  #: bytes that the flow may take, above what its process has at its start
     spent: float = 0.0  #: seconds of `timeout` that are gone already: earlier attempts took them
+
+
+class Stopped(Exception):  # no error
+    """How a stop, or a limit that was passed, travels out of what it stopped."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause)
+        self.cause: Cause = cause
 
 
 @dataclass
@@ -47,3 +56,23 @@ class Session:
         """Seconds until the run's limit; negative when it is past, None where there is none."""
         limit = self.limits.timeout
         return None if limit is None else self.started + limit - self.limits.spent - time.monotonic()
+
+    @property
+    def over(self) -> Cause | None:
+        """Why nothing more is to be done: somebody stops it, or its limit is passed; None: go on."""
+        if self.stop.requests:
+            return "cancelled"
+        remaining = self.remaining
+        return "run" if remaining is not None and remaining <= 0 else None
+
+    def check(self) -> None:
+        """Raise `Stopped` where it is not to go on."""
+        if (cause := self.over) is not None:
+            raise Stopped(cause)
+
+    def stopped(self, cause: Cause, cell: int | None) -> Ending:
+        """Return how it ends that was stopped while the cell at that index was at work."""
+        if cause == "cancelled":
+            return Ending("cancelled", cell)
+        after = self.limits.timeout if cause == "run" else self.limits.step_timeout
+        return Ending("timed out", cell, limit=cause, after=after)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from flownb.engine.kernelspecs import missing_kernel_told_to_papermill
 from flownb.engine.run import run_session
 from flownb.engine.saver import Saver
 from flownb.engine.session import Limits, Session
@@ -30,7 +31,8 @@ def execute_alone(
     """Execute `nb` for papermill, which has changed into the folder that it is to run in.
 
     Raises `DeadKernelError` and `CellTimeoutError` as papermill's standard engine does; a cell's own
-    error is left in its outputs, where papermill looks for it. An interrupt ends the kernel, and is raised.
+    error is left in its outputs, where papermill looks for it. A kernel that is missing is jupyter_client's
+    `NoSuchKernel`. An interrupt ends the kernel, and is raised.
     """
     saver = Saver(output_path, between=autosave_cell_every > 0)
     session = Session(
@@ -38,7 +40,8 @@ def execute_alone(
     )
     options.pop("input_path", None)
     # in a thread of its own, as the caller's may have an event loop that runs: each cell of a notebook does
-    Work(lambda: run_session(nb, kernel_name, session, **options), session.stop).result()
+    with missing_kernel_told_to_papermill():
+        Work(lambda: run_session(nb, kernel_name, session, **options), session.stop).result()
     assert session.ending is not None
     saver.write(nb)
     _raise(session.ending)

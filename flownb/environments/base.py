@@ -100,7 +100,8 @@ class Environment(BaseModel, ABC):
             parameters: values by name. A `flownb.parameters.Text` was typed by somebody, and is read as what
                 the parameter is declared to be; any other text is a value.
             on_change: called with the Run at most ten times a second while it changes, and at its end, in
-                the thread that called this.
+                the thread that called this. Where it fails, the run's `callback_errors` have its first
+                failure, and the run goes on.
 
         Raises:
             ParameterError: a parameter is unknown, missing or wrong; nothing was started or recorded.

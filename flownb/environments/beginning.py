@@ -94,12 +94,14 @@ def prepare(
     plan = Plan(flow, values)
     check(engine=how.engine, kernel=how.kernel, secrets=bool(plan.secrets))
     differing = differences(flow, how.kernel, how.env)
-    if is_strict(project) if strict is None else strict:
+    by_project = is_strict(project)  # read in any case: settings that cannot be read are not to be ignored
+    if by_project if strict is None else strict:
         differing.refuse()
     _ = plan.notebook, plan.document  # a value that cannot be written is an error now
     request = Request(
         plan=plan,
         storage=storage.serialize(),
+        source=project.source(storage.place),
         location=flow.location or flow.name,
         environment=environment.describe(),
         labels=environment.labels,

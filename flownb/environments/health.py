@@ -119,7 +119,7 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
     from flownb.engine.fork.run import costly
     from flownb.engine.fork.template import TemplateFailed
     from flownb.engine.fork.templates import templates
-    from flownb.engine.fork.wanted import COMPANIONS, judged
+    from flownb.engine.fork.wanted import COMPANIONS, judged, names_in
 
     about: dict[str, Any] = {"engine": "flownb", "kernel": kernel, "python": launch.python[0]}
     start = time.perf_counter()
@@ -145,7 +145,8 @@ def _template(kernel: str, launch: Launch, notebook: Json | None, folder: Path) 
         return
     start = time.perf_counter()
     try:
-        branch = templates().template(launch, modules, limit=_LIMIT).about
+        names = names_in(folder) if modules else frozenset()
+        branch = templates().template(launch, modules, names=names, limit=_LIMIT).about
     except TemplateFailed as error:
         yield Finding("preloaded", "note", "nothing", (str(error),))
         return

@@ -13,6 +13,7 @@ from flownb.engine.ending import plain
 from flownb.environments.meter import Meter, Taken
 from flownb.environments.plan import step_of, steps_by_cell, wants_collecting
 from flownb.environments.share import Share
+from flownb.environments.times import END, IMPORTS, OUTPUTS, SETUP, START, STEP, Times
 from flownb.errors import RecordError
 from flownb.runs.collect import collected, snippet
 from flownb.runs.executed import mark, write_atomic
@@ -21,6 +22,8 @@ from flownb.runs.signing import Key
 from flownb.runs.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbformat import NotebookNode
 
     from flownb.engine import CellError, Reply
@@ -43,6 +46,7 @@ class Books:
     record: RunRecord
     notebook: NotebookNode  #: as it stands
     spans: list[Taken] = field(default_factory=list)  #: what each step took
+    times: Times = field(default_factory=Times)
     revision: int = 0  #: counts up when there is something new to show
     _known: dict[int, int] = field(default_factory=dict)
 
@@ -119,8 +123,13 @@ class Recorder(Observer):
         self._books.save_notebook(durable=False)  # a power cut now loses a run that has just begun
         self._share.wrote(time.monotonic() - began)
 
+    def importing(self, modules: Sequence[str]) -> None:  # noqa: ARG002  # that the notebook imports
+        """Note that it is the imports that take the time, before there is a process."""
+        self._turn_to(IMPORTS)
+
     def kernel_started(self, pid: int | None) -> None:
         """Begin to measure."""
+        self._turn_to(START)
         self._meter = Meter(pid)
 
     def cell_started(self, index: int, cell: NotebookNode) -> None:
@@ -129,6 +138,8 @@ class Recorder(Observer):
         self.touched.add(index)
         self._meter.begin()
         position = self._books.position_of(index)
+        imports = cell.metadata.get("flownb", {}).get("role") == IMPORTS
+        self._books.times.turn_to(STEP if position is not None else IMPORTS if imports else SETUP)
         if position is not None:
             step = self._books.record.steps[position]
             self._unrecorded = replace(step, state=State.RUNNING, started=datetime.now(UTC))
@@ -151,6 +162,7 @@ class Recorder(Observer):
 
     def cell_ended(self, index: int, cell: NotebookNode, error: CellError | None) -> None:
         """Note how the cell and its step ended; how a step ended badly is known with the run's end."""
+        self._books.times.turn_to(END)
         taken = self._meter.end()
         self.error = error or self.error
         self._books.spans.append(taken)
@@ -184,6 +196,7 @@ class Recorder(Observer):
         position = self._books.position_of(index)
         if position is None or not wants_collecting(step := self._books.flow.steps[position]):
             return None
+        self._books.times.turn_to(OUTPUTS)
         count = cell.execution_count if step.result else None
         return Silent(snippet(step.outputs, count, self._books.record.outputs_folder, step=step.name))
 
@@ -207,8 +220,14 @@ class Recorder(Observer):
         about = cell.metadata.setdefault("flownb", type(cell)())
         about["collected"] = [record.to_json() for record in records]
         self._books.journal.cell(index, cell)
-        self._books.revision += 1
+        self._turn_to(END)
         self._unwritten = True
+
+    def _turn_to(self, what: str) -> None:
+        """Note what takes the time from now on, where people look."""
+        self._books.times.turn_to(what)
+        self._books.record = replace(self._books.record, times=self._books.times.seconds)
+        self._books.revision += 1
 
     def tick(self, nb: NotebookNode) -> None:
         """Write what is due."""

@@ -26,6 +26,7 @@ from flownb.environments.recording import Books, Recorder, run_error
 from flownb.environments.runlog import RunLog
 from flownb.environments.secrecy import Secrecy
 from flownb.environments.signals import stopped_by_signals
+from flownb.environments.times import Times
 from flownb.errors import FlownbError, RecordError
 from flownb.runs.executed import mark, write_atomic
 from flownb.runs.journal import Journal
@@ -73,6 +74,7 @@ class Request:
 
     plan: Plan
     storage: dict[str, Any] | None
+    source: str
     location: str
     environment: dict[str, Any]
     labels: tuple[str, ...]
@@ -106,6 +108,7 @@ class Supervisor:
             flow=request.plan.flow.name,
             folder=project.run_folder(run_id),
             storage=request.storage,
+            source=request.source,
             location=request.location,
             version=request.plan.flow.version,
             digest=request.plan.flow.digest,
@@ -130,6 +133,7 @@ class Supervisor:
         self._reserve = Reserve(record.reserve)
         self._on_change: Callable[[Run], object] | None = None
         self._told: tuple[int, float] = (-1, 0.0)  # revision and time when the run was last shown
+        self._watcher_failed = False
         self._deadline: float | None = None
         self._began = 0.0
 
@@ -161,7 +165,7 @@ class Supervisor:
         """Do the run, to its end and through `on_exit`, and return it.
 
         `on_change` is called in this thread, at most ten times a second while something changes, and at
-        the end.
+        the end. It changes nothing of what the run comes to: its first failure is recorded as a callback's.
         """
         self._on_change = on_change
         if self._differing.told:
@@ -177,7 +181,7 @@ class Supervisor:
                 _uninterrupted(lambda: self._finish(outcome))
             finally:
                 self._call(self._settings.on_exit, "on_exit")
-        self._tell(always=True)
+            self._tell(always=True)
         return self.run.refresh()
 
     # how it goes
@@ -195,6 +199,7 @@ class Supervisor:
             self._books.journal.state(State.RUNNING)
             self._tell(always=True)  # a quick run is over before it would be due
             self._began = time.monotonic()
+            self._books.times = Times()
             if self._settings.timeout is not None:
                 self._deadline = self._began + self._settings.timeout
             return self._attempts()
@@ -271,8 +276,18 @@ class Supervisor:
         if ending.how == "died":
             return Outcome(State.CRASHED, run_error("DeadKernel", ending.reason, step, where, first))
         if ending.how == "timed out":
-            return Outcome(State.FAILED, run_error("TimeOut", ending.reason, step, where, first))
+            told = f"{ending.reason}{self._where_it_went()}" if ending.limit == "run" else ending.reason
+            return Outcome(State.FAILED, run_error("TimeOut", told, step, where, first))
         return Outcome(State.CANCELLED, run_error("Cancelled", ending.reason, step, where, first))
+
+    def _where_it_went(self) -> str:
+        """Say what took more than a tenth of the run's limit."""
+        assert self._settings.timeout is not None
+        steps = {f"step {step.name}": step.seconds or 0.0 for step in self._books.record.steps}
+        spent = {**self._books.times.seconds, **steps}
+        tenth = self._settings.timeout / 10
+        most = [f"{what} {seconds:.2g} s" for what, seconds in spent.items() if seconds > tenth]
+        return f": {', '.join(most)}" if most else ""
 
     def _settles(self, index: int | None) -> bool:
         return index is not None and settles(self._books.notebook["cells"][index])
@@ -300,6 +315,7 @@ class Supervisor:
                 self._books.put_step(StepRecord(step.name, step.position))
         for index in sorted(before.touched):  # else the journal would still tell of the attempt before
             self._books.journal.cell(index, self._plan.notebook.cells[index])
+        self._books.times.begin_again()
         self._books.change(attempt=attempt)
         self._books.log.note(f"attempt {attempt}: started")
 
@@ -326,7 +342,10 @@ class Supervisor:
         shown, when = self._told
         if always or (revision != shown and now - when >= _POLL) or now - when >= _TOLD_EVERY:
             self._told = (revision, now)
-            self._on_change(self.run)
+            failures = run_all([self._on_change], self.run)
+            if failures and not self._watcher_failed:
+                self._watcher_failed = True  # once: it may fail ten times a second
+                self._record(failures, "on_change")
 
     def _call(self, callbacks: Iterable[Callback], when: str) -> list[CallbackFailure]:
         """Call each; those that fail are recorded, and the next still runs."""
@@ -339,11 +358,14 @@ class Supervisor:
                     raise
                 failures.append(CallbackFailure(name_of(callback), "interrupted", ""))
         if failures:
-            told = [{"when": when, **self._books.redacted(asdict(failure))} for failure in failures]
-            self._books.change(callback_errors=[*self._books.record.callback_errors, *told])
-            for each in told:
-                self._books.log.note(f"{when}: {each['name']} failed: {each['error']}")
+            self._record(failures, when)
         return failures
+
+    def _record(self, failures: Iterable[CallbackFailure], when: str) -> None:
+        told = [{"when": when, **self._books.redacted(asdict(failure))} for failure in failures]
+        self._books.change(callback_errors=[*self._books.record.callback_errors, *told])
+        for each in told:
+            self._books.log.note(f"{when}: {each['name']} failed: {each['error']}")
 
     # how it ends
 
@@ -358,6 +380,7 @@ class Supervisor:
             state=outcome.state,
             error=outcome.error,
             ended=datetime.now(UTC),
+            times=self._books.times.seconds if self._began else {},
             metrics={**self._books.record.metrics, **measured},
         )
         for write in (self._journal_end, self._log_end, self._books.save_notebook):
@@ -377,6 +400,7 @@ class Supervisor:
             state=record.state,
             error=record.error,
             ended=record.ended,
+            times=record.times,
             metrics=record.metrics,
             steps=[step for step, known in zip(steps, record.steps, strict=True) if step is not known],
         )

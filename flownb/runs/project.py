@@ -85,6 +85,15 @@ class Project:
             pass
         return self.database / file_stem(run_id)  # which is a file
 
+    def source(self, place: str) -> str:
+        """Return how a store at that place, a path or a URL, is called here."""
+        if not os.path.isabs(place):
+            return place
+        given = Path(place)
+        # as the root is; a notebook that is a link is named by it
+        path = given.resolve() if given.is_dir() else given.parent.resolve() / given.name
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else place
+
     def check(self) -> None:
         """Raise `RecordError` where the records' folder, or what is recorded in it, is a link elsewhere."""
         for path in (self.records, self.runs_folder, self.database):

@@ -173,6 +173,7 @@ class RunRecord:
     folder: Path  #: absolute here; the store keeps it relative to the project
     state: State = State.PENDING
     storage: dict[str, Any] | None = None  #: `Storage.serialize()`
+    source: str = ""  #: the store as `Project.source` names it: "analysis.ipynb", "." for a repository
     location: str = ""
     version: str = ""
     digest: str = ""
@@ -186,6 +187,8 @@ class RunRecord:
     error: RunError | None = None
     engine: str = ""
     attempt: int = 1  #: from 1; a retry counts it up
+    #: seconds that went to something else than steps, by what that was: "start", "imports", "setup", ...
+    times: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     callback_errors: list[Any] = field(default_factory=list)  #: dicts with `name`, `error`, `traceback`
     steps: list[StepRecord] = field(default_factory=list)  #: by position
@@ -279,6 +282,8 @@ def _read(cls: type[T], data: Mapping[str, Any], **read: Any) -> T:
             raise TypeError(f"`{name}` is {value!r:.60}")
     if not all(isinstance(text, str) for text in getattr(made, "parameters", {}).values()):
         raise TypeError("`parameters` are not all texts")
+    if not all(isinstance(seconds, int | float) for seconds in getattr(made, "times", {}).values()):
+        raise TypeError("`times` are not all numbers")
     return made
 
 

@@ -17,7 +17,7 @@ from flownb.runs.states import State
 if TYPE_CHECKING:
     import builtins
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from flownb.runs.project import Project
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 _COLUMNS = ("id", "flow", "folder", "state", "created", "started", "ended", "attempt")
 _FIELDS = tuple(item.name for item in fields(RunRecord) if item.name not in (*_COLUMNS, "steps"))
 _SELECT = "SELECT id, flow, folder, state, created, started, ended, attempt, data FROM runs"
+_PLACES = "path", "repo", "url"  #: what a serialised storage calls where it is
+#: the source of a run; in records of before they had one, the place
+_SOURCE = (
+    "CASE WHEN json_valid(data) THEN COALESCE(json_extract(data, '$.source'), "
+    + "".join(f"json_extract(data, '$.storage.{key}'), " for key in _PLACES)
+    + "'') END"
+)
 _SIGNATURE = "signature"
 _NAMED = 5  #: so many candidates are named where an id is ambiguous
 
@@ -91,8 +98,12 @@ class RecordStore:
         state: State | str | None = None,
         limit: int | None = 50,
         before: datetime | str | None = None,
+        sources: Collection[str] | None = None,
     ) -> builtins.list[RunRecord]:
-        """Return runs, the newest first: of one flow, in one state, older than a time or than a run."""
+        """Return runs, the newest first: of one flow, in one state, older than a time or than a run.
+
+        With `sources`, as `Project.source` names them, only runs of flows from there.
+        """
         conditions, values = ["1"], []
         if flow is not None:
             conditions.append("flow = ?")
@@ -106,6 +117,11 @@ class RecordStore:
         elif before is not None:
             conditions.append("created < ?")
             values.append(str(time_text(before)))
+        if sources is not None:
+            places = {str(self.project.root / source) for source in sources if source}
+            asked = sorted({*sources, *places})
+            conditions.append(f"{_SOURCE} IN ({', '.join('?' * len(asked))})")
+            values += asked
         statement = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY created DESC, id DESC LIMIT ?"
         return self._records(self._database.read(statement, [*values, -1 if limit is None else limit]))
 
@@ -227,8 +243,13 @@ class RecordStore:
     def _record(self, row: tuple[Any, ...], steps: builtins.list[StepRecord]) -> RunRecord:
         with _damage(row[0]):
             data = {**json.loads(row[-1]), **dict(zip(_COLUMNS, row[:-1], strict=True))}
-            record = RunRecord.from_json({**data, "folder": self.project.recorded_folder(data["id"])})
+            known = {"source": self._source(data.get("storage") or {}), **data}
+            record = RunRecord.from_json({**known, "folder": self.project.recorded_folder(data["id"])})
         return replace(record, steps=steps)
+
+    def _source(self, storage: dict[str, Any]) -> str:
+        """Return the source of a run that was recorded before they had one."""
+        return self.project.source(next((str(storage[key]) for key in _PLACES if key in storage), ""))
 
     def _stored_folder(self, folder: Path) -> str:
         """Write a folder relative to the project, so that a project can be moved with its records."""

@@ -12,6 +12,7 @@ from flownb.runs.store import RecordStore
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Collection
     from os import PathLike
     from typing import SupportsIndex
 
@@ -37,23 +38,25 @@ class Runs(list[Run]):
         state: State | str | None = None,
         limit: int | None = 50,
         before: dt.datetime | str | None = None,
+        sources: Collection[str] | None = None,
     ) -> Runs:
         """Return the recorded runs of a project, the newest first.
 
-        Of one flow, in one state, older than a time or than the run of that id; `limit` None means all.
+        Of one flow, in one state, older than a time or than the run of that id, of flows from some sources
+        (`analysis.ipynb`, relative to the project; `.` is its repository); `limit` None means all.
         `project` may be any folder inside the project.
         Runs whose supervisor died are found to be `Crashed` first.
         """
         store = RecordStore(Project.at(project))
         store.find_zombies()
-        return cls(Run(record, store) for record in store.list(flow, state, limit, before))
+        return cls(Run(record, store) for record in store.list(flow, state, limit, before, sources))
 
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame with one row a run, in this order.
 
-        Columns: `id`, `flow`, `state`, `started`, `seconds`; each parameter under its name (`parameters.NAME`
-        where that is taken); outputs that are a single plain value as `outputs.NAME`. Raises
-        `MissingExtraError` without pandas.
+        Columns: `id`, `flow`, `source`, `state`, `started`, `seconds`; each parameter under its name
+        (`parameters.NAME` where that is taken); outputs that are a single plain value as `outputs.NAME`.
+        Raises `MissingExtraError` without pandas.
         """
         try:
             import pandas as pd
@@ -95,7 +98,7 @@ class Runs(list[Run]):
         )
 
 
-_COLUMNS = ("id", "flow", "state", "started", "seconds")
+_COLUMNS = ("id", "flow", "source", "state", "started", "seconds")
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -103,6 +106,7 @@ def _row(run: Run) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": record.id,
         "flow": record.flow,
+        "source": record.source,
         "state": record.state.value,
         "started": record.started,
         "seconds": record.seconds,

@@ -58,6 +58,11 @@ class Storage(ABC):
     #: the secrets that it was opened with before it was serialised, and that are not here any more
     missing: Sequence[str] = ()
 
+    @property
+    def place(self) -> str:
+        """Where it is: an absolute path or a URL, without secrets. Runs of its flows are known by it."""
+        return self.name
+
     # --- what a kind of storage writes
 
     @property

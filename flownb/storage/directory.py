@@ -68,6 +68,11 @@ class DirectoryStorage(Storage):
         return self._given
 
     @property
+    def place(self) -> str:
+        """The folder or URL in its one form."""
+        return self.url
+
+    @property
     def identity(self) -> str:
         """The kind and the URL in its one form."""
         return f"{self.kind}:{self.url}"

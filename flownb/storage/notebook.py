@@ -69,6 +69,11 @@ class NotebookStorage(Storage):
         return self._given
 
     @property
+    def place(self) -> str:
+        """The absolute path."""
+        return str(self.path)
+
+    @property
     def identity(self) -> str:
         """The kind and the absolute path."""
         return f"{self.kind}:{self.path}"

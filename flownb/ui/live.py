@@ -44,6 +44,8 @@ MISPLACED = "`%%flow` must be the first line of its cell: move the comment or th
 
 Key = tuple[str, str]  #: flow and step
 
+_ASK_AGAIN = 2.0  #: seconds after which the server is asked again where the notebook is
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -72,6 +74,10 @@ class LiveNotebook:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
+        self._place: tuple[float, Path | None] = (
+            float("-inf"),
+            None,
+        )  # when the server was asked, its answer
         self.steps: dict[Key, Step] = {}  #: in order of first capture
         self._needs: dict[str, Requirements] = {}  #: what flows were seen to need when they were captured
         self.history = History(self.folder)
@@ -98,7 +104,17 @@ class LiveNotebook:
         if not isinstance(told, str) or not told.endswith(".ipynb"):
             return None
         path = Path(told)
-        return path if path.is_file() else None
+        return path if path.is_file() else self._renamed()
+
+    def _renamed(self) -> Path | None:
+        """Return where the notebook is that is no more where it was; the server is asked now and then."""
+        asked, path = self._place
+        if (path is None or not path.is_file()) and time.monotonic() - asked > _ASK_AGAIN:
+            from flownb.ui.sessions import this_notebook
+
+            path = this_notebook()
+            self._place = time.monotonic(), path
+        return path if path is not None and path.is_file() else None
 
     @property
     def folder(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flownb.displays.parts import Shown, amber
@@ -37,6 +37,10 @@ _ELSEWHERE = {
     "params": "flownb params REF; in the notebook `%flow show NAME` shows them",
     "doctor": "flownb doctor",
 }  #: commands of a terminal that are none of `%flow`: how they are written there
+
+
+class _Stopped(Exception):  # no error: how a run that was stopped ends its cell
+    pass
 
 
 class FlowMagics:
@@ -148,6 +152,8 @@ class FlowMagics:
             )
         if run.error is not None and run.error.of_parameters:
             run.raise_for_state()
+        if run.state == "Cancelled":
+            self._stop_here(run)
         if run.state != "Success":
             self.live.shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
             try:
@@ -159,6 +165,21 @@ class FlowMagics:
                     run=run,
                 ) from None
         return run
+
+    def _stop_here(self, run: Run) -> NoReturn:
+        """Show a run that somebody has stopped, and end the cell, so that those behind it do not run.
+
+        To stop a run is no error, so IPython shows none.
+        """
+        shell = self.live.shell
+        shell.display_pub.publish({"text/html": run._repr_html_(), "text/plain": repr(run)})
+        before = shell.custom_exceptions, shell.CustomTB
+
+        def show_nothing(*_: object, **__: object) -> None:
+            shell.custom_exceptions, shell.CustomTB = before
+
+        shell.set_custom_exc((_Stopped,), show_nothing)
+        raise _Stopped(f"run {run.id} was cancelled; `%flow last` gives it")
 
     def _tell(self, notes: Sequence[str]) -> None:
         """Show lines that the person should see, such as what makes a flow stale."""
@@ -265,12 +286,19 @@ class FlowMagics:
         print(visible(str(told)) if told else f"up to date: {place_text(storage)}")  # noqa: T201
 
     def runs(self, words: list[str]) -> Runs:
-        """Return the recorded runs, of one flow or of all, newest first."""
+        """Return the recorded runs, newest first: of a flow here, of STORE#NAME, or all."""
         from flownb.runs import Runs
+        from flownb.storage import open_storage
 
         if len(words) > 1:
             raise FlownbError("`%flow runs [NAME]` takes one name at most")
-        return Runs.load(words[0] if words else None, project=self.project)
+        if not words:
+            return Runs.load(project=self.project)
+        store, mark, name = words[0].rpartition("#")
+        here = LiveStorage(self.live)
+        places = [open_storage(store).place] if mark else self._places if name in here.flows else None
+        sources = None if places is None else list(map(self.project.source, places))
+        return Runs.load(name, project=self.project, sources=sources)
 
     def last(self, words: list[str]) -> Run:
         """Return the last run."""
@@ -295,6 +323,10 @@ class FlowMagics:
             raise FlowNotFoundError(
                 f"no {words[0]} was captured here; there are {', '.join(self.live.names) or 'none'}"
             )
+        told = f"Forgot {words[0]}, as this kernel captured it."
+        if name in LiveStorage(self.live).flows and name not in self.live.names:
+            told += f" The saved notebook still has {name}: it goes with its cell's output."
+        print(visible(told))  # noqa: T201  # to say it is what it is for
 
     def help(self, words: list[str]) -> None:
         """Print how the magics are used."""
@@ -390,11 +422,21 @@ class FlowMagics:
 
         return Run.load(text, self.project)
 
+    @property
+    def _places(self) -> list[str]:
+        """Where the flows of this notebook are: in it, and where its captures are kept."""
+        places = [LiveStorage(self.live).place]
+        with suppress(FlownbError):  # it cannot be opened: then nothing of it has run here
+            kept = self.live.keeping.storage
+            places += [kept.place] if kept is not None else []
+        return places
+
     def _last_runs(self, flows: list[Flow]) -> dict[str, Any]:
         if not self.project.records.exists():
             return {}
         store = self._store
-        found = {flow.name: store.list(flow=flow.name, limit=1) for flow in flows}
+        sources = list(map(self.project.source, self._places))
+        found = {flow.name: store.list(flow=flow.name, limit=1, sources=sources) for flow in flows}
         return {name: records[0] for name, records in found.items() if records}
 
 

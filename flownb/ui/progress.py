@@ -4,16 +4,18 @@
         environment.execute(storage, location, parameters, on_change=on_change)
 
 Whatever the place, `on_change(run)` may be called as often as something changes and from any thread; what
-is shown follows at most ten times a second, and the last state is always shown.
+is shown follows at most ten times a second, and the last state is always shown. A stream that takes no more,
+as its reader went away, gets no more; nobody hears of it.
 """
 
 from __future__ import annotations
 
 import contextvars
+import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from flownb.displays.wording import seconds_text, shorten, state_text, visible
@@ -50,11 +52,38 @@ def progress_for(
     if notebook:
         with _in_notebook(keep=keep) as on_change:
             yield on_change
-    elif out.isatty():
-        with _in_terminal(out) as on_change:
+    elif out is None:  # this process was started without one
+        yield lambda _: None
+    elif _can_redraw(out):
+        with _in_terminal(_Heedless(out)) as on_change:
             yield on_change
     else:
-        yield _Lines(out)
+        yield _Lines(_Heedless(out))
+
+
+def _can_redraw(stream: TextIO) -> bool:
+    """Whether what was written can be written over: a notebook's `!command` has a terminal that cannot."""
+    in_cell = os.environ.get("PAGER") == os.environ.get("GIT_PAGER") == "cat"  # so a kernel says to commands
+    return stream.isatty() and not in_cell and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+class _Heedless:
+    """A text stream whose errors are no matter of whoever writes to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class Throttle:
@@ -127,7 +156,7 @@ def _in_notebook(*, keep: bool) -> Iterator[Callable[[RunShown], None]]:
 
 
 @contextmanager
-def _in_terminal(stream: TextIO) -> Iterator[Callable[[RunShown], None]]:
+def _in_terminal(stream: Any) -> Iterator[Callable[[RunShown], None]]:
     from rich.console import Console
     from rich.live import Live
 
@@ -195,7 +224,7 @@ def _styled(state: str) -> Any:
 class _Lines:
     """Writes one line when the run starts and one when a step, or the run, ends: what a log can keep."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: _Heedless) -> None:
         self._stream = stream
         self._lock = threading.Lock()
         self._told: dict[str | None, str] = {}

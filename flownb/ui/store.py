@@ -33,6 +33,11 @@ class LiveStorage(Storage):
         return self.live.path.name if self.live.path is not None else "this notebook"
 
     @property
+    def place(self) -> str:
+        """The notebook's absolute path; empty where it was never saved."""
+        return self._saved.place if self._saved is not None else ""
+
+    @property
     def _saved(self) -> NotebookStorage | None:
         return NotebookStorage(self.live.path) if self.live.path is not None else None
 

@@ -15,9 +15,10 @@ from flownb.engine.ending import CellError, Ending, cell_error, death, error_of
 from flownb.engine.fork.fold import message_of
 from flownb.engine.fork.inside.wire import Frame
 from flownb.engine.fork.process import Ended
-from flownb.engine.fork.talk import Died, Request, Stopped, Talk
+from flownb.engine.fork.talk import Died, Request, Talk
 from flownb.engine.observe import Reply
 from flownb.engine.order import runs, secrets_after
+from flownb.engine.session import Stopped
 from flownb.errors import EnvironmentRefusedError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from flownb.engine.fork.fold import Fold
     from flownb.engine.fork.keeper import Keeper
     from flownb.engine.fork.process import Process
-    from flownb.engine.fork.talk import Cause
     from flownb.engine.session import Session
 
 _AHEAD = 16  #: cells that are sent before the one that is at work has ended
@@ -75,7 +75,7 @@ class Cells:
             ending = self._cells()
             self._fold.set_widgets_metadata()
         except Stopped as stopped:
-            ending = self._stopped(stopped.cause)
+            ending = self._session.stopped(stopped.cause, self._at)
         except Died:
             ending = self._died()
         return ending
@@ -104,9 +104,7 @@ class Cells:
 
     def _may_go_along(self) -> bool:
         """Whether the first cell may be sent along with the beginning: nothing has to come between them."""
-        remaining = self._session.remaining
-        stopped = self._session.stop.requests or (remaining is not None and remaining <= 0)
-        return not stopped and (self._secrets_behind is not None or not self._session.secrets)
+        return self._session.over is None and (self._secrets_behind is not None or not self._session.secrets)
 
     def _cells(self) -> Ending:
         skip, behind = self._fold.skip_cells_with_tag, self._secrets_behind
@@ -136,7 +134,7 @@ class Cells:
                 well = error.exits_well
                 ending = Ending("success", index, early=True) if well else Ending("failed", index, error)
         except Stopped as stopped:
-            ending = self._stopped(stopped.cause)
+            ending = self._session.stopped(stopped.cause, index)
         except Died:
             ending = self._died()
         self._keeper.cell_end(cell, index, error_of(cell, ending))
@@ -261,13 +259,6 @@ class Cells:
         return self._talk.ask(
             cell["source"], store_history=True, stop_on_error=not self._may_fail(cell), ahead=ahead, name=name
         )
-
-    def _stopped(self, cause: Cause) -> Ending:
-        if cause == "cancelled":
-            return Ending("cancelled", self._at)
-        limits = self._session.limits
-        after = limits.timeout if cause == "run" else limits.step_timeout
-        return Ending("timed out", self._at, limit=cause, after=after)
 
     def _died(self) -> Ending:
         ended = self._process.ended or Ended()

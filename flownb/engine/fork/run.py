@@ -83,6 +83,7 @@ def process_for(
 
     Raises:
         CannotFork: it cannot be had here.
+        Stopped: the run was stopped, or its limit is passed, before there was one.
         EnvironmentRefusedError: there is no such kernel or folder, or there is no room for a run here:
             another engine would break by what this one lacked.
 
@@ -98,9 +99,9 @@ def _process_for(
     arguments: tuple[str, ...],
     meanwhile: Callable[[], object],
 ) -> Process:
-    from flownb.engine.fork.template import TemplateFailed
+    from flownb.engine.fork.template import TemplateFailed, Waiting
     from flownb.engine.fork.templates import templates
-    from flownb.engine.fork.wanted import wanted
+    from flownb.engine.fork.wanted import names_in, wanted
 
     launch = launch_for(kernel_name, session.env)
     check_folder(session.cwd)
@@ -114,7 +115,12 @@ def _process_for(
             threading.Thread(target=_import_fold, name="flownb-import").start()
     try:
         modules = costly(wanted(nb, session.cwd, launch.python[0]))
-        return templates().child(launch, modules, limit=session.start_timeout, meanwhile=meanwhile)
+        waiting = Waiting(session.check, lambda: session.observer.importing(modules))
+        names = names_in(session.cwd) if modules else frozenset()
+        limit = session.start_timeout
+        return templates().child(
+            launch, modules, names=names, limit=limit, waiting=waiting, meanwhile=meanwhile
+        )
     except TemplateFailed as error:
         why, _, more = str(error).partition("\n")
         hint = " (`flownb doctor` tells more)" if more else ""

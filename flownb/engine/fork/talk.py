@@ -12,16 +12,17 @@ import secrets
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from flownb.engine.ending import death
 from flownb.engine.fork.inside.wire import Frame
+from flownb.engine.session import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flownb.engine.fork.process import Process
-    from flownb.engine.session import Session
+    from flownb.engine.session import Cause, Session
 
 GRACE = 2.0
 """Seconds that the process gets to answer an interrupt before it is killed."""
@@ -35,18 +36,8 @@ _HELP = 0.1  #: seconds between looks at what a busy process has not read of its
 _DEAF = 1.0  #: seconds that a process may live on that has closed the socket by which it is heard
 _SWEEP = 10.0  #: seconds that the guardian gets to end all that a dead process has left
 
-Cause = Literal["cancelled", "run", "step"]
 
-
-class Stopped(Exception):  # no error
-    """How a stop, or a limit that was passed, travels out of what it stopped."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause)
-        self.cause: Cause = cause
-
-
-class Died(Exception):  # nor is this one
+class Died(Exception):  # no error
     """The process has ended, and all that it said was heard."""
 
 
@@ -128,12 +119,8 @@ class Talk:
             self._wait(request, min([*due, *([] if deadline is None else [deadline])], default=math.inf))
 
     def _cause(self, deadline: float | None) -> Cause | None:
-        if self._session.stop.requests:
-            return "cancelled"
-        remaining = self._session.remaining
-        if remaining is not None and remaining <= 0:
-            return "run"
-        return "step" if deadline is not None and time.monotonic() >= deadline else None
+        late = deadline is not None and time.monotonic() >= deadline
+        return self._session.over or ("step" if late else None)
 
     def _heard(self, request: Request) -> bool:
         """Whether there is an answer; raises `Died` where there will be none."""

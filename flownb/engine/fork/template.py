@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from flownb.engine.ending import death, exit_status
@@ -28,7 +30,7 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit): ")  #: at a t
 _LOG_LIMIT = 4_000  #: bytes shown of what a template wrote that could not start
 _STANDARD = 2  #: the last of the descriptors that every process has
 _ANSWER = 30.0  #: seconds that a template gets to fork; it takes milliseconds
-
+LOOK = 0.1  #: seconds between looks whether somebody still waits for a template
 
 _ENDED_FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 
@@ -45,6 +47,18 @@ class TemplateFailed(Exception):
         self.passing = passing
 
 
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Somebody who waits for a template, and may have to go before it is ready."""
+
+    check: Callable[[], object] = _nothing  #: is called while it is waited for; what it raises ends that
+    importing: Callable[[], object] = _nothing  #: is called before modules are imported
+
+
 class Template:
     """A process that waits to be forked. Made by `start` and `branch`; any thread may use it."""
 
@@ -59,10 +73,11 @@ class Template:
         self._ahead: Process | None = None  # that it has sent beforehand
 
     @classmethod
-    def start(cls, launch: Launch, limit: float) -> Template:
+    def start(cls, launch: Launch, limit: float, waiting: Waiting = Waiting()) -> Template:  # frozen
         """Start one in the interpreter that `launch` names, and wait until it is ready.
 
-        Raises `TemplateFailed` where it is not within `limit` seconds, with the end of what it wrote.
+        Raises `TemplateFailed` where it is not within `limit` seconds, with the end of what it wrote, and
+        what `waiting` does.
         """
         with contextlib.ExitStack() as opened:
             try:
@@ -77,36 +92,50 @@ class Template:
             try:
                 wanted = {"owner": os.getpid(), "module": launch.module, "arguments": list(launch.arguments)}
                 send_control(ours, {"start": wanted})
-                about = _ready(ours, limit)
+                about = _ready(ours, limit, waiting)
             except (TemplateFailed, EOFError, OSError) as error:
                 ours.close()
                 ended = not isinstance(error, TemplateFailed)
                 told = _buried(process, "it ended" if ended else str(error), log)
                 from_outside = ended and -process.returncode in _ENDED_FROM_OUTSIDE
                 raise TemplateFailed(told, passing=from_outside) from None
+            except BaseException:  # nobody waits for it any more
+                ours.close()
+                process.kill()
+                process.wait()
+                raise
             return cls(socket.socket(fileno=ours.detach()), about, process)
 
-    def branch(self, modules: Sequence[str], limit: float) -> Template:
-        """Fork a template that has these modules imported.
+    def branch(
+        self,
+        modules: Sequence[str],
+        limit: float,
+        waiting: Waiting = Waiting(),
+        avoid: Sequence[str] = (),
+    ) -> Template:
+        """Fork a template that has these modules imported, less those that look for a name in `avoid`.
 
-        Raises `TemplateFailed`; this one may be used all the same, unless it is gone.
+        Raises `TemplateFailed`, and what `waiting` does; this one may be used all the same, unless it is
+        gone. Where nobody waits any more, it ends what it has forked.
         """
         with _as_failure("no socket can be made"):
             ours, theirs = pair()
         try:
             with self._turn:
-                send_control(self._control, {"branch": list(modules)}, [theirs.fileno()])
+                send_control(
+                    self._control, {"branch": list(modules), "avoid": list(avoid)}, [theirs.fileno()]
+                )
         except OSError as error:
             ours.close()
             raise TemplateFailed("the template is gone") from error
         finally:
             theirs.close()
         try:
-            return Template(ours, _ready(ours, limit), None)
+            return Template(ours, _ready(ours, limit, waiting), None)
         except (EOFError, OSError) as error:
             ours.close()
             raise TemplateFailed("the template ended while it imported what the notebook imports") from error
-        except TemplateFailed:
+        except BaseException:
             ours.close()
             raise
 
@@ -184,7 +213,7 @@ class Template:
         with contextlib.suppress(OSError):  # it may be gone, which the next line tells
             os.kill(self.about["pid"], signal.SIGCONT)  # a flow may have stopped it
         with _as_failure():
-            _await(self._control, _ANSWER)
+            _await(self._control, _ANSWER, Waiting())
         return self._received()
 
     def _received(self) -> Process:
@@ -266,19 +295,22 @@ def _started(launch: Launch, control: socket.socket, log: IO[bytes]) -> subproce
     )
 
 
-def _ready(control: socket.socket, limit: float) -> dict[str, Any]:
-    _await(control, limit)
+def _ready(control: socket.socket, limit: float, waiting: Waiting) -> dict[str, Any]:
+    _await(control, limit, waiting)
     message, _ = recv_control(control)
     if "failed" in message:
         raise TemplateFailed(str(message["failed"]))
     return message
 
 
-def _await(control: socket.socket, limit: float) -> None:
+def _await(control: socket.socket, limit: float, waiting: Waiting) -> None:
     poll = select.poll()
     poll.register(control.fileno(), select.POLLIN)
-    if not poll.poll(limit * 1000):
-        raise TemplateFailed(f"the template did not answer within {limit:g} s")
+    until = time.monotonic() + limit
+    while not poll.poll(LOOK * 1000):
+        waiting.check()
+        if time.monotonic() >= until:
+            raise TemplateFailed(f"the template did not answer within {limit:g} s")
 
 
 def _buried(process: subprocess.Popen[bytes], reason: str, log: IO[bytes]) -> str:

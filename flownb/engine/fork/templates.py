@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import threading
@@ -10,17 +11,19 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from flownb.engine.fork.inside.looks import in_folder
 from flownb.engine.fork.stale import fingerprint, is_stale
-from flownb.engine.fork.template import Template, TemplateFailed
+from flownb.engine.fork.template import LOOK, Template, TemplateFailed, Waiting
+from flownb.engine.fork.wanted import COMPANIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flownb.engine.fork.interpreter import Launch
     from flownb.engine.fork.process import Process
     from flownb.engine.fork.stale import Fingerprint
 
-    Key = tuple[Launch, tuple[str, ...]]
+    Key = tuple[Launch, tuple[str, ...], tuple[str, ...]]
 
 _MOST = 4  #: templates of each kind that live at once; the one that was not used for longest ends
 _TRY_AGAIN = 60.0  #: seconds after which a template that could not be made is tried again
@@ -44,19 +47,23 @@ class Templates:
         launch: Launch,
         modules: tuple[str, ...] = (),
         *,
+        names: frozenset[str] = frozenset(),
         limit: float = 60.0,
+        waiting: Waiting = Waiting(),  # noqa: B008  # frozen
         meanwhile: Callable[[], object] = lambda: None,
     ) -> Process:
         """Return a fresh process of that interpreter, with those of the modules imported that it can have.
 
         A template that is dead is replaced, also where it was killed at its start, and one that is stale.
         `meanwhile` is called while the template is asked, and again where another one has to be. Raises
-        `TemplateFailed` where none can be made within `limit` seconds.
+        `TemplateFailed` where none can be made within `limit` seconds, and what `waiting` does.
         """
         for last in (False, True):
             template = None
             try:
-                template = self._last = self.template(launch, modules, limit=limit)
+                template = self._last = self.template(
+                    launch, modules, names=names, limit=limit, waiting=waiting
+                )
                 return template.child(meanwhile)
             except TemplateFailed as failed:  # it was killed, or does not answer; nothing has run yet
                 if template is not None:
@@ -66,23 +73,52 @@ class Templates:
                     raise
         raise AssertionError
 
-    def template(self, launch: Launch, modules: tuple[str, ...] = (), *, limit: float = 60.0) -> Template:
-        """Return the template that such processes are forked from. Raises `TemplateFailed`."""
+    def template(
+        self,
+        launch: Launch,
+        modules: tuple[str, ...] = (),
+        *,
+        names: frozenset[str] = frozenset(),
+        limit: float = 60.0,
+        waiting: Waiting = Waiting(),  # noqa: B008  # frozen
+    ) -> Template:
+        """Return the template that such processes are forked from. Raises `TemplateFailed`.
+
+        `names` are those that the run's folder has for modules and files: what looks for one of them when it
+        is imported is left out.
+        """
+        made = self._imported(launch, modules, (), limit, waiting)
+        met = {module: names & set(asked) for module, asked in made.about["asked"].items()}
+        if not (avoid := frozenset().union(*met.values())):
+            return made
+        left = {module: in_folder(found) for module, found in met.items() if found}
+        others = {companion for module in left for companion in COMPANIONS.get(module, ())}
+        rest = tuple(module for module in modules if module not in left and module not in others)
+        made = self._imported(launch, rest, tuple(sorted(avoid)), limit, waiting)
+        made.about["refused"].update(left)
+        return made
+
+    def _imported(
+        self, launch: Launch, modules: tuple[str, ...], avoid: tuple[str, ...], limit: float, waiting: Waiting
+    ) -> Template:
         if modules:
+            key = launch, modules, avoid
             try:
-                return self._branches.get(launch, modules, lambda: self._branch(launch, modules, limit))
+                return self._branches.get(key, lambda: self._branch(key, limit, waiting), waiting)
             except TemplateFailed:
                 pass  # without it the flow imports by itself: slower, and no other way different
-        return self._base(launch, limit)
+        return self._base(launch, limit, waiting)
 
-    def _base(self, launch: Launch, limit: float) -> Template:
-        return self._bases.get(launch, (), lambda: Template.start(launch, limit))
+    def _base(self, launch: Launch, limit: float, waiting: Waiting) -> Template:
+        return self._bases.get((launch, (), ()), lambda: Template.start(launch, limit, waiting), waiting)
 
-    def _branch(self, launch: Launch, modules: tuple[str, ...], limit: float) -> Template:
+    def _branch(self, key: Key, limit: float, waiting: Waiting) -> Template:
+        launch, modules, avoid = key
         for last in (False, True):
-            base = self._base(launch, limit)
+            base = self._base(launch, limit, waiting)
+            waiting.importing()
             try:
-                return base.branch(modules, limit)
+                return base.branch(modules, limit, waiting, avoid)
             except TemplateFailed:
                 if last or base.alive:
                     raise
@@ -109,15 +145,14 @@ class Shelf:
         self._making: dict[Key, threading.Lock] = {}
         self._failed: dict[Key, tuple[float, TemplateFailed]] = {}
 
-    def get(self, launch: Launch, modules: tuple[str, ...], make: Callable[[], Template]) -> Template:
+    def get(self, key: Key, make: Callable[[], Template], waiting: Waiting) -> Template:
         """Return the template for those, made now where there is none, or a stale one.
 
-        Raises `TemplateFailed`.
+        Raises `TemplateFailed`, and what `waiting` does while another thread makes it.
         """
-        key = launch, modules
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
-        with making:
+        with _turn(making, waiting):
             found = self._found(key)
             if found is not None:
                 return found
@@ -129,7 +164,7 @@ class Shelf:
                 raise
             self._failed.pop(key, None)
             # looked at now, not before: the first kernel of a home folder makes IPython's profile there
-            self._keep(key, made, fingerprint(launch, modules))
+            self._keep(key, made, fingerprint(*key[:2]))
             return made
 
     def _found(self, key: Key) -> Template | None:
@@ -170,6 +205,16 @@ class Shelf:
         kept, self._kept = self._kept, OrderedDict()
         for template, _ in kept.values():
             end(template)
+
+
+@contextlib.contextmanager
+def _turn(making: threading.Lock, waiting: Waiting) -> Iterator[None]:
+    while not making.acquire(timeout=LOOK):
+        waiting.check()
+    try:
+        yield
+    finally:
+        making.release()
 
 
 def templates() -> Templates:

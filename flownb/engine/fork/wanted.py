@@ -8,6 +8,7 @@ import sees. When in doubt a module is left to the notebook: that costs time and
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import os
 import re
@@ -76,8 +77,8 @@ def wanted(notebook: Any, folder: str | os.PathLike[str] | None = None, python: 
 
     Args:
         notebook: nbformat content; a flow document's imports stand in its first cells.
-        folder: the run's working directory; what lies in it is the project's own, and may hide an
-            installed module, or configure one.
+        folder: the run's working directory; what lies in it is the project's own. What it hides from
+            installed modules is known when these are imported: see `names_in`.
         python: the interpreter, where it is not this one. Then names are passed on as they are written,
             and the template has to see where each comes from; companions are left out.
 
@@ -107,7 +108,7 @@ def judged(
                 why = why or "it is imported behind a module of the project's own"
                 continue
             if origin == "installed" and not why and unseen is not None:
-                why, unseen = _of_folder(unseen, paths), None
+                why, unseen = _unreadable(unseen), None
             if origin == "python" or (origin == "installed" and not why):
                 found += _modules(name, paths) if here else [name.partition(":")[0]]
             else:
@@ -295,25 +296,29 @@ def _bound(statements: Iterable[ast.AST]) -> Iterator[str]:
                 yield from _bound(ast.iter_child_nodes(node))
 
 
-def _of_folder(folder: str, paths: tuple[str, ...]) -> str:
-    """Tell what in a working directory changes what installed modules are; "" where nothing does."""
+def _unreadable(folder: str) -> str:
     try:
-        with os.scandir(folder) as entries:
-            names = [(entry.name, entry.path) for entry in entries]
+        os.scandir(folder).close()
     except OSError as error:
         return f"the working directory cannot be read: {error.strerror or error}"
-    elsewhere = tuple(path for path in paths if path != folder)
-    for name, path in names:
-        if name in FILES:
-            return f"the working directory has {name}, which configures it or another one"
-        top = _module_name(name, path)
-        if top is not None and _found(top, elsewhere)[0] in ("python", "installed"):
-            return f"the working directory has {name}, which hides an installed module"
     return ""
 
 
+def names_in(folder: str | os.PathLike[str]) -> frozenset[str]:
+    """Return the names of a working directory's own modules, and of its files that configure libraries.
+
+    Empty where it cannot be read: then nothing is wanted that could look for them.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        found = {_module_name(entry.name, entry.path) for entry in entries}
+        return frozenset(name for name in found if name is not None)
+    return frozenset()
+
+
 def _module_name(name: str, path: str) -> str | None:
-    """Return the name under which a file or folder of the working directory is imported; None: it is not."""
+    """Return the name by which an import finds a file or folder of the working directory, if it does."""
+    if name in FILES:
+        return name
     for suffix in (".py", *EXTENSION_SUFFIXES):
         if name.endswith(suffix):
             return name.removesuffix(suffix)

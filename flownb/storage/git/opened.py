@@ -132,6 +132,16 @@ class OpenedStorage(Storage):
         return next(iter([*preferred, *found]), None)
 
     @property
+    def place(self) -> str:
+        """The URL; or the root of the work tree, and of a bare repository its folder."""
+        if self.address is not None:
+            return self.address.url
+        try:
+            return str(self.repository.work_tree or self.repository.git_dir)
+        except StorageError:
+            return self._given
+
+    @property
     def identity(self) -> str:
         """The URL, or the repository's folder, with branch and folder."""
         return f"git:{self._place}#{self.branch}:{self.folder}"

@@ -345,8 +345,11 @@ def _used() -> dict[str, float]:
 def _flush_files() -> None:
     """Write what the flow's open files still hold, as the taking apart of all objects would."""
     for each in gc.get_objects():
-        if isinstance(each, _BUFFERED) and not each.closed and each.writable():
-            each.flush()
+        # `isinstance` would ask the object, which may be a proxy of what is gone (tqdm has some), or raise
+        if issubclass(type(each), _BUFFERED):
+            with suppress(Exception):  # one whose reader went away keeps no other from being written
+                if not each.closed and each.writable():
+                    each.flush()
 
 
 def become(

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 #: modules that keep the working directory as it is when they are imported, and the name that it has there
 KEPT = {"multiprocessing.process": "ORIGINAL_DIR", "rich": "_IMPORT_CWD"}
 
-#: files that libraries look for when they are imported (matplotlib, numba); who asks for the modules sees to
-#: it that a run's folder has none of them
+#: files that libraries look for when they are imported (matplotlib, numba); who asks for a module that does
+#: sees to it that the run's folder has none of them
 FILES = frozenset({"matplotlibrc", ".numba_config.yaml"})
 
 _ASKED = ("getcwd", "getcwdb")
@@ -40,14 +40,15 @@ class _Watched:
 
 
 @contextmanager
-def watched(*opening: tuple[Any, str]) -> Iterator[list[str]]:
+def watched(*opening: tuple[Any, str], files: set[str] | None = None) -> Iterator[list[str]]:
     """Yield a list of the looks that are taken at the working directory within, in words.
 
     Beside the system's own functions those in `opening` are watched, each the name under which a module has
     `open`. Imports themselves take no look, as there is no relative path to find modules in. What C code and
-    other processes do is not seen.
+    other processes do is not seen. Looks for one of `FILES` are no such looks; `files` gets their names.
     """
     seen: list[str] = []
+    looked_for: set[str] = set() if files is None else files
 
     def asks(name: str, *_: Any, **__: Any) -> None:
         if sys._getframe(2).f_globals.get("__name__") not in KEPT:  # noqa: SLF001
@@ -57,7 +58,9 @@ def watched(*opening: tuple[Any, str]) -> Iterator[list[str]]:
         path = more.get("file", path)
         path = path.__fspath__() if hasattr(path, "__fspath__") else path
         name = os.fsdecode(path) if isinstance(path, str | bytes) else "/"
-        if dir_fd is None and not name.startswith("/") and name not in FILES:
+        if name in FILES:
+            looked_for.add(name)
+        elif dir_fd is None and not name.startswith("/"):
             seen.append(repr(name))
 
     before = set(sys.modules)
@@ -75,6 +78,12 @@ def watched(*opening: tuple[Any, str]) -> Iterator[list[str]]:
             own = getattr(place, "__dict__", {})
             for name in [name for name, value in own.items() if isinstance(value, _Watched)]:
                 own[name] = own[name].function
+
+
+def in_folder(names: Iterable[str]) -> str:
+    """Return why a module is left out that looks for names that the run's folder has; "" for no names."""
+    told = ", ".join(sorted(names))
+    return f"its import looks for {told}, which the working directory has" if told else ""
 
 
 def have_folder(folder: str) -> None:

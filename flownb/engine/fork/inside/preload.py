@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import linux
-from .looks import watched
+from .looks import in_folder, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,14 +55,40 @@ class State:
         return cls(_threads(), _shared_descriptors(), _handlers(), os.getcwd())
 
 
-def load(modules: Iterable[str], shell: InteractiveShell) -> tuple[list[str], dict[str, str]]:
+class _Listener:
+    """A finder that finds nothing, and hears which top-level modules are looked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
+        if "." not in name:
+            self.asked.add(name)
+
+
+@contextmanager
+def asking() -> Iterator[set[str]]:
+    """Yield a set of the top-level modules that are looked for within, found or not."""
+    listener = _Listener()
+    sys.meta_path.insert(0, listener)
+    try:
+        yield listener.asked
+    finally:
+        sys.meta_path.remove(listener)
+
+
+def load(
+    modules: Iterable[str], shell: InteractiveShell, avoid: Iterable[str] = ()
+) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Import the modules in their order; return those imported, and those left out with the reason.
 
-    They find what they would find in a cell that this shell executes, but for a running event loop.
+    Of each that was imported it is told what its import has looked for where a run's folder may have its own:
+    top-level modules, and files that configure it. One that looks for what is in `avoid` is left out. They
+    find what they would find in a cell that this shell executes, but for a running event loop.
 
     Raises `Spoiled` where an import has left something behind: fork again, and leave that module out.
     """
-    loaded: list[str] = []
+    loaded: dict[str, list[str]] = {}
     refused: dict[str, str] = {}
     before = State.now()
     here, sys.path[:] = sys.path[:], [folder for folder in sys.path if folder not in ("", ".")]
@@ -71,8 +97,7 @@ def load(modules: Iterable[str], shell: InteractiveShell) -> tuple[list[str], di
             reason = _not_ours(module)
             if reason is None:
                 with _as_in_a_cell(shell):
-                    _load(module, before)
-                loaded.append(module)
+                    loaded[module] = sorted(_load(module, before, frozenset(avoid)))
             else:
                 refused[module] = reason
     finally:
@@ -93,13 +118,14 @@ def _as_in_a_cell(shell: InteractiveShell) -> Iterator[None]:
             sys.excepthook = hook
 
 
-def _load(module: str, before: State) -> None:
+def _load(module: str, before: State, avoid: frozenset[str]) -> set[str]:
+    files: set[str] = set()
     with os.fdopen(os.memfd_create("import"), "r+b") as file:
         saved = [os.dup(1), os.dup(2)]
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
-            with watched() as looks:
+            with watched(files=files) as looks, asking() as asked:
                 importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001  # told as the reason
             raise Spoiled(module, f"its import raises {type(error).__name__}: {error}") from None
@@ -114,9 +140,11 @@ def _load(module: str, before: State) -> None:
             raise Spoiled(module, "its import prints or warns, which a notebook is to show")
     if looks:
         raise Spoiled(module, f"its import looks at the working directory ({looks[0]})")
-    reason = changed(before)
-    if reason is not None:
+    asked |= files
+    reason = changed(before) or in_folder(asked & avoid)
+    if reason:
         raise Spoiled(module, reason)
+    return asked
 
 
 def changed(before: State) -> str | None:

@@ -76,6 +76,7 @@ class Branch:
     news: socket.socket
     control: int  #: descriptor of its control socket, kept for the next try
     modules: list[str]
+    avoid: list[str]
     refused: dict[str, str]
 
 
@@ -100,7 +101,7 @@ def main(descriptor: int) -> NoReturn:
         with contextlib.suppress(OSError):
             wire.send_control(control, {"failed": f"{told}\n{traceback.format_exc()[-8000:]}"})
         os._exit(1)
-    Template(app, control, owner).serve(began, [], {})
+    Template(app, control, owner).serve(began, {}, {})
 
 
 def _app(module: str, arguments: list[str]) -> TemplateApp:
@@ -142,7 +143,7 @@ class Template:
         self._guardians: dict[int, int] = {}  # pidfd -> process
         self._branches: dict[int, Branch] = {}  # descriptor of its news -> branch
 
-    def serve(self, began: float, loaded: list[str], refused: dict[str, str]) -> NoReturn:
+    def serve(self, began: float, loaded: dict[str, list[str]], refused: dict[str, str]) -> NoReturn:
         """Say that it is ready, and serve; never returns."""
         gc.collect()
         gc.freeze()  # what is there now is never looked through again, nor copied for that, in any fork
@@ -157,15 +158,18 @@ class Template:
             "ipython": importlib.metadata.version("ipython"),
             "ipykernel": importlib.metadata.version("ipykernel"),
             "seconds": time.monotonic() - began,
-            "loaded": loaded,
+            "loaded": list(loaded),
+            "asked": loaded,
             "refused": refused,
         }
         try:
             wire.send_control(self._control, ready)
             while True:
                 self._once()
-        except (EOFError, OSError):
-            os._exit(0)  # the owner does not want it any more
+        except (EOFError, OSError):  # the owner does not want it any more
+            for branch in self._branches.values():
+                os.kill(branch.pid, signal.SIGKILL)
+            os._exit(0)
         finally:
             os._exit(1)
 
@@ -177,13 +181,15 @@ class Template:
         )
         for descriptor in watched:
             poll.register(descriptor, select.POLLIN)
+        for branch in self._branches.values():
+            poll.register(branch.control, 0)  # tells when nobody waits for it any more
         ready = poll.poll(self._until_something())
         if not ready:
             self._do_something()
         for descriptor, _ in ready:
             if descriptor == self._owner:
-                os._exit(0)
-            elif descriptor == self._control.fileno():
+                raise EOFError
+            if descriptor == self._control.fileno():
                 self._obey(*wire.recv_control(self._control))
             elif descriptor in self._guardians:
                 self._bury(descriptor)
@@ -191,6 +197,9 @@ class Template:
                 self._hear(self._branches.pop(descriptor))
             elif descriptor in self._exercises.watched:
                 self._exercises.heard(descriptor)
+            else:
+                for branch in [each for each in self._branches.values() if each.control == descriptor]:
+                    self._end(branch)
 
     def _until_something(self) -> int | None:
         """Return the milliseconds until there is something to do that nobody has asked for; None: nothing."""
@@ -238,7 +247,7 @@ class Template:
         elif "taken" in message:
             self._taken()
         elif "branch" in message:
-            self._branch(list(message["branch"]), {}, descriptors[0])
+            self._branch(list(message["branch"]), list(message.get("avoid", ())), {}, descriptors[0])
 
     # runs
 
@@ -387,28 +396,33 @@ class Template:
 
     # templates made from this one
 
-    def _branch(self, modules: list[str], refused: dict[str, str], control: int) -> None:
+    def _branch(self, modules: list[str], avoid: list[str], refused: dict[str, str], control: int) -> None:
         news, news_end = wire.pair()
         process = os.fork()
         if process == 0:
             try:
                 news.close()
                 self._forget()
-                self._be_branch(modules, refused, control, news_end)
+                self._be_branch(modules, avoid, refused, control, news_end)
             finally:
                 os._exit(1)
         news_end.close()
-        self._branches[news.fileno()] = Branch(process, news, control, modules, refused)
+        self._branches[news.fileno()] = Branch(process, news, control, modules, avoid, refused)
 
     def _be_branch(
-        self, modules: list[str], refused: dict[str, str], control: int, news: socket.socket
+        self,
+        modules: list[str],
+        avoid: list[str],
+        refused: dict[str, str],
+        control: int,
+        news: socket.socket,
     ) -> NoReturn:
         began = time.monotonic()
         os.setsid()
         linux.adopt_orphans()
         gc.unfreeze()
         try:
-            loaded, others = preload.load(modules, self._app.kernel.shell)
+            loaded, others = preload.load(modules, self._app.kernel.shell, avoid)
         except preload.Spoiled as spoiled:
             wire.send_control(news, {"without": spoiled.module, "reason": spoiled.reason})
             os._exit(0)
@@ -416,6 +430,14 @@ class Template:
         news.close()
         self._control = socket.socket(fileno=control)
         self.serve(began, loaded, {**refused, **others})
+
+    def _end(self, branch: Branch) -> None:
+        """End a branch in the making; what its imports have started is swept away when it is buried."""
+        del self._branches[branch.news.fileno()]
+        branch.news.close()
+        os.close(branch.control)
+        os.kill(branch.pid, signal.SIGKILL)
+        self._guardians[os.pidfd_open(branch.pid)] = branch.pid  # to be buried
 
     def _hear(self, branch: Branch) -> None:
         """Hear what has become of a branch: good, or to be tried again without what has spoiled it."""
@@ -428,7 +450,8 @@ class Template:
             os.waitpid(branch.pid, 0)
             module = said["without"]
             modules = [name for name in branch.modules if name != module]
-            self._branch(modules, {**branch.refused, module: said["reason"]}, branch.control)
+            refused = {**branch.refused, module: said["reason"]}
+            self._branch(modules, branch.avoid, refused, branch.control)
             return
         os.close(branch.control)  # the branch has its own; where it died, the owner sees the end of it
         self._guardians[os.pidfd_open(branch.pid)] = branch.pid
