@@ -99,8 +99,8 @@ class EnvironmentRefusedError(FlownbError):
 class KernelNotFoundError(EnvironmentRefusedError, LookupError):
     """There is no kernel of that name here; `kernel` is the name."""
 
-    def __init__(self, message: str, *, kernel: str) -> None:
-        super().__init__(message)
+    def __init__(self, *message: object, kernel: str = "") -> None:
+        super().__init__(*message)
         self.kernel = kernel
 
 
