@@ -270,7 +270,7 @@ class Flow:
         return f"<Flow {self.name}, version {self.version}: {told or 'empty'}>"
 
     def _repr_html_(self) -> str:
-        from flownb.ui.display import flow_card
+        from flownb.displays.flows import flow_card
 
         return flow_card(self).html
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import heapq
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     from flownb.flow import Carried, Flow, Step
 
-#: labels of an arrow or a row name this many variables, then say how many more there are
-_LABEL_NAMES = 6
+#: a row names this many variables, then says how many more there are
+_ROW_NAMES = 6
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -80,41 +79,18 @@ class Graph:
             results=tuple(_results(flow)),
         )
 
-    def mermaid(self) -> str:
-        """Return the graph in Mermaid's language.
-
-        Identifiers are generated and every character of a label that Mermaid could read as more than
-        text is written as its number, so that no name changes the diagram.
-        """
-        direction = "LR" if len(self.steps) <= 4 else "TD"
-        parameters = {name: f"p{index}" for index, name in enumerate(self.parameters)}
-        steps = {name: f"s{index}" for index, name in enumerate(self.steps)}
-        outputs = {name: f"o{index}" for index, name in enumerate(self.outputs)}
-        return "\n".join(
-            [
-                f"flowchart {direction}",
-                *(f'  {key}(["{_label([name])}"])' for name, key in parameters.items()),
-                *(f'  {key}["{_label([name])}"]' for name, key in steps.items()),
-                *(f'  {key}[/"{_label([name])}"/]' for name, key in outputs.items()),
-                *(f"  {parameters[edge.source]} --> {steps[edge.target]}" for edge in self.inputs),
-                *(
-                    f'  {steps[edge.source]} -->|"{_label(edge.names)}"| {steps[edge.target]}'
-                    for edge in self.edges
-                ),
-                *(f"  {steps[edge.source]} ==> {outputs[edge.target]}" for edge in self.results),
-            ]
-        )
-
     def text(self) -> str:
         """Return a drawing for terminals: one line a step, what it reads and from where, what it gives."""
         rows = [(_plain([step]), self._read_by(step), self._given_by(step)) for step in self.steps]
-        width = max((_columns(row[0]) for row in rows), default=0)
-        middle = max((_columns(row[1]) for row in rows), default=0)
+        from rich.cells import cell_len, set_cell_size
+
+        width = max((cell_len(row[0]) for row in rows), default=0)
+        middle = max((cell_len(row[1]) for row in rows), default=0)
         lines = []
         for index, (name, read, given) in enumerate(rows):
             rail = "╶" if len(rows) == 1 else "┌" if index == 0 else "└" if index == len(rows) - 1 else "├"
-            line = f"{rail}● {_pad(name, width)}"
-            line += f"   {_pad(read, middle)}" if middle else ""
+            line = f"{rail}● {set_cell_size(name, width)}"
+            line += f"   {set_cell_size(read, middle)}" if middle else ""
             line += f"   {given}" if given else ""
             lines.append(line.rstrip())
         return "\n".join(lines)
@@ -137,11 +113,12 @@ class Graph:
 
     def _repr_mimebundle_(
         self,
-        include: Collection[str] | None = None,  # noqa: ARG002 - IPython passes both; two small texts need no choice
+        include: Collection[str] | None = None,  # noqa: ARG002 - IPython passes both; there are two kinds to choose from
         exclude: Collection[str] | None = None,  # noqa: ARG002
     ) -> dict[str, str]:
-        # JupyterLab draws the diagram only where nothing richer than text stands beside it
-        return {"text/vnd.mermaid": self.mermaid(), "text/plain": self.text()}
+        from flownb.displays.parts import Drawing, Shown
+
+        return Shown([Drawing(self)])._repr_mimebundle_()
 
 
 def order(
@@ -267,28 +244,8 @@ def _results(flow: Flow) -> Iterator[Edge]:
         yield Edge(step, name, (name,))
 
 
-def _plain(names: Iterable[str], limit: int = _LABEL_NAMES) -> str:
+def _plain(names: Iterable[str], limit: int = _ROW_NAMES) -> str:
     """Write names for a terminal: control and formatting characters show as what they are."""
     listed = list(names)
     shown = ["".join(char if char.isprintable() else ascii(char)[1:-1] for char in name) for name in listed]
     return ", ".join(shown[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
-
-
-def _label(names: Iterable[str]) -> str:
-    """Write names for a Mermaid label: what is not a letter, mark, digit, `_` or space goes by its number."""
-    return "".join(
-        char if char in "_ ," or unicodedata.category(char)[0] in "LMN" else f"#{ord(char)};"
-        for char in _plain(names)
-    )
-
-
-def _columns(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _columns(text))

@@ -149,7 +149,7 @@ def test_what_is_frozen_at_once_is_told_in_one_line(project: Path) -> None:
         assert "`name` (str, 3 B), `rows`, `pair` (list of 1; tuple of 2, " in told
         assert "the same values in each run; bind them in cells above" in told
         card = shell.ok("%flow show f").text
-        assert "has 3 values frozen (" in card
+        assert "Has 3 values frozen (" in card
         assert "0 statements" not in card
         assert "# frozen: rows (list of 1), pair (tuple of 2)\n" in shell.live.flow("f").closure[-1].source
         found = shell.live.flow("f").run()["result"]
@@ -161,7 +161,7 @@ def test_a_frozen_name_is_not_among_those_that_are_made_again(project: Path) -> 
 
     with ipython() as shell:
         shell.ok("kept = [1]\nmade = [2]")
-        assert "replays     In[1]: made\n" in shell.ok("%%flow f --freeze kept\nkept, made").text
+        assert "replays  In[1]: made\n" in shell.ok("%%flow f --freeze kept\nkept, made").text
 
 
 def test_a_name_that_no_cell_binds_is_frozen_together_with_what_it_shares(project: Path) -> None:

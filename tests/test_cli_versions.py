@@ -147,12 +147,11 @@ def test_history_fits_the_terminal_and_repeats_nothing(
     GitStorage(repository).add_flow(changed, replace=True)
     whole = told("history", ".#co2")
     assert "MESSAGE" not in whole, "Add co2, Change co2: the column beside it says that"
-    monkeypatch.setattr("flownb.cli.versions.terminal_width", lambda: 80)
-    narrow = told("history", ".#co2")
+    with monkeypatch.context() as patched:
+        patched.setattr("flownb.cli.printing.terminal_width", lambda: 80)
+        narrow = re.sub(r"\x1b\[[0-9;]*m", "", told("history", ".#co2"))
     assert max(map(len, whole.splitlines())) > 80
     assert max(map(len, narrow.splitlines())) <= 80
-    assert "…" in whole
-    assert "…" not in narrow
     GitStorage(repository).restore(f"co2@{versions[0]}")
     assert f"Restore co2 from {versions[0][:4]}" in told("history", ".#co2")
 
@@ -229,7 +228,7 @@ def test_a_removed_flow_stays_in_the_history(versions: tuple[str, str]) -> None:
 
 def test_a_tag_names_a_version_from_then_on(versions: tuple[str, str]) -> None:
     assert told("tag", f".#co2@{versions[0]}", "v1.2") == f"co2@{versions[0][:10]} is co2@v1.2 too\n"
-    assert FIRST.digest in told("show", ".#co2@v1.2")
+    assert f"version {versions[0][:10]}" in told("show", ".#co2@v1.2")
     assert "v1.2" in refused("tag", ".#co2", "v1.2")
     assert "no tags" in refused("tag", notebook(FIRST), "v1")
 

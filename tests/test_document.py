@@ -276,7 +276,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 def test_a_document_that_anybody_changed_is_read_or_refused_and_shown_safely() -> None:
-    from flownb.ui.display import flow_card
+    from flownb.displays.flows import flow_card
 
     text = json.dumps(to_dict(FLOW))
     for place in _places(json.loads(text)):

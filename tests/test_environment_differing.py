@@ -18,13 +18,13 @@ from shell import ipython
 from flownb import Flow, LocalEnvironment
 from flownb.capture.requirements import file_sha, missing_module
 from flownb.cli import main
+from flownb.displays.run import run_card
 from flownb.engine import installed as asking
 from flownb.engine.installed import installed
 from flownb.environments.differing import differences
 from flownb.errors import EnvironmentRefusedError
 from flownb.flow import Requirements
 from flownb.runs import Run
-from flownb.runs.show import run_text
 from flownb.storage import DirectoryStorage
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_a_run_says_in_one_line_what_differs_from_the_capture(project: Path) -> 
     assert Run.load(run.id, project).differs == TOLD
     assert TOLD in run.logs
     assert run.logs.count("not as at its capture") == 1
-    assert TOLD in run_text(run.record, [])
+    assert TOLD in run_card(run.record, []).text
     assert "no scikit-learn (was 1.5.0)" in run._repr_html_()
 
 
@@ -62,7 +62,7 @@ def test_a_run_where_all_is_as_it_was_says_nothing(project: Path) -> None:
     run = LocalEnvironment(strict=True).execute(memory(project, needing()), "one")
     assert (run.state, run.differs) == ("Success", "")
     assert "capture" not in run.logs
-    assert "⚠" not in run_text(run.record, [])
+    assert "⚠" not in run_card(run.record, []).text
 
 
 @pytest.mark.kernel

@@ -11,13 +11,13 @@ import nbformat
 import pytest
 from shell import Shell, ipython
 
+from flownb.displays.versions import VersionRow, version_list
 from flownb.runs.project import Project
 from flownb.runs.store import RecordStore
 from flownb.storage import open_storage, trust
 from flownb.storage.git import GitStorage
 from flownb.storage.versions import Version
 from flownb.ui.completion import candidates, offers_of
-from flownb.ui.versions import VersionRow, version_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,7 +214,7 @@ def test_a_flow_of_several_steps_waits_for_those_that_have_not_run(
 
 def test_history_shows_when_who_and_what_changed(kept: Shell, repository: Path) -> None:
     shown = kept.ok("%flow history co2").result
-    lines = shown.text.splitlines()
+    lines = shown.to_text().splitlines()
     newest, oldest = (location.partition("@")[2][:10] for location in locations(repository))
     assert lines[1].startswith(newest)
     assert "parameter since: default 1958 → 1990" in lines[1]

@@ -13,9 +13,9 @@ import nbformat
 import pytest
 from polling import lives, poll
 
+from flownb.displays.run import run_card
 from flownb.environments.times import Times
 from flownb.runs.project import Project
-from flownb.runs.show import run_html, run_text
 from flownb.runs.states import State
 from flownb.runs.store import RecordStore
 
@@ -116,8 +116,8 @@ def test_the_time_of_a_run_is_accounted_for(slowly: Path) -> None:
     assert {"start", "imports", "outputs", "end"} <= set(run.times)
     told = sum(run.times.values()) + sum(step.seconds or 0 for step in run.steps)
     assert told == pytest.approx(run.seconds, abs=0.25)
-    assert "(imports)" in run_text(run, [])
-    assert ">imports<" in run_html(run, [])
+    assert "(imports)" in run_card(run, []).text
+    assert ">(imports)<" in run_card(run, []).html
 
 
 def test_a_retry_counts_what_went_before_as_its_own() -> None:

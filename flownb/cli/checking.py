@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flownb.cli.completing import complete_assignment, complete_reference
-from flownb.cli.printing import print_json, say
+from flownb.cli.printing import print_json, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,9 @@ def check_command(*, reference: str, assignments: Sequence[str], trusted: bool, 
     Exit status: 0 nothing differs, 1 something does or the flow failed, 2 it could not be started.
     """
     from flownb.cli.running import given_values
+    from flownb.displays.wording import visible
     from flownb.environments.checking import check_flow
     from flownb.parameters import validate
-    from flownb.runs.markup import visible
     from flownb.storage import open_flow, trust
     from flownb.ui.checking import check_table
 
@@ -54,5 +54,5 @@ def check_command(*, reference: str, assignments: Sequence[str], trusted: bool, 
         found = [asdict(one) for one in check.compared]
         print_json({"flow": check.flow, "good": check.good, "failure": check.failure, "compared": found})
     else:
-        click.echo(check_table(check).text)
+        show(check_table(check))
     return 0 if check.good else 1

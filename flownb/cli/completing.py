@@ -45,9 +45,9 @@ def complete_reference(ctx: click.Context, param: click.Parameter, incomplete: s
 
 def _versions(text: str, *, shown_from: str = "") -> list[CompletionItem]:
     """Offer the newest versions of the flow in `STORE#NAME@...`, each with when and by whom it was made."""
-    from flownb.runs.markup import visible
+    from flownb.displays.versions import short_version
+    from flownb.displays.wording import visible
     from flownb.storage.naming import named
-    from flownb.ui.versions import short_version
 
     reference = text.rpartition("@")[0]
     if not Path(reference.rpartition("#")[0]).expanduser().exists():

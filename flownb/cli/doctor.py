@@ -67,7 +67,7 @@ def _holds_one(folder: str) -> bool:
 
 
 def _print(text: str) -> None:
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     marks = {"✓": _STYLES["good"], "!": _STYLES["note"], "✗": _STYLES["bad"]}
     for line in visible(text, lines=True).splitlines():

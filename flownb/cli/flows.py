@@ -10,7 +10,7 @@ import click
 
 from flownb._version import __version__
 from flownb.cli.completing import complete_reference
-from flownb.cli.printing import print_json, say
+from flownb.cli.printing import print_json, say, show
 
 if TYPE_CHECKING:
     from flownb.flow import Flow
@@ -26,8 +26,8 @@ _reference = click.argument("reference", metavar="REF", shell_complete=complete_
 def list_command(store: str, *, as_json: bool) -> int:
     """List the flows of STORE, such as a notebook file: parameters, steps, outputs, last run."""
     from flownb.cli.looking import last_runs
+    from flownb.displays.wording import visible
     from flownb.errors import RecordError, StorageError
-    from flownb.runs.markup import visible
     from flownb.storage import NotebookStorage, open_storage
 
     storage = open_storage(store)
@@ -51,7 +51,7 @@ def list_command(store: str, *, as_json: bool) -> int:
             }
         )
     else:
-        from flownb.ui.display import flow_list
+        from flownb.displays.flows import flow_list
 
         if not flows and not problems and storage.kind != "notebook":
             click.echo(_none_yet(storage, store))
@@ -60,7 +60,7 @@ def list_command(store: str, *, as_json: bool) -> int:
         shown = flow_list(
             flows, last_runs=last, where=storage.name, problems={} if flows else problems, notes=notes
         )
-        click.echo(shown.text)
+        show(shown)
     if problems and (flows or as_json):
         for name, problem in problems.items():
             say(f"flownb: {visible(name)} cannot be read: {visible(problem, lines=True)}")
@@ -69,7 +69,7 @@ def list_command(store: str, *, as_json: bool) -> int:
 
 def _told(storage: Storage) -> bool:
     """Tell the problems of a storage; whether there were any."""
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     for problem in storage.problems:
         say(f"flownb: {visible(problem, lines=True)}")
@@ -78,7 +78,7 @@ def _told(storage: Storage) -> bool:
 
 def _none_yet(storage: Storage, store: str) -> str:
     """Say what brings flows into an empty storage, or brings them back."""
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     quoted = visible(shlex.quote(store))
     if storage.kind == "git" and getattr(storage, "tip", None) is not None:
@@ -104,9 +104,9 @@ def show_command(reference: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**flow_json(flow, storage.name), **_content_json(flow)})
         return
-    from flownb.ui.display import flow_card
+    from flownb.displays.flows import flow_card
 
-    click.echo(flow_card(flow, where=f"{storage.name}#{flow.name}", notes=storage.notes(flow)).text)
+    show(flow_card(flow, where=f"{storage.name}#{flow.name}", notes=storage.notes(flow)))
 
 
 @click.command("params")
@@ -121,13 +121,14 @@ def params_command(reference: str, *, as_json: bool) -> None:
         print_json(_parameters_json(flow))
         return
     if not flow.parameters:
-        from flownb.runs.markup import visible
+        from flownb.displays.wording import visible
 
         say(f"{visible(flow.name)} has no parameters")
         return
-    from flownb.ui.display import parameters_text
+    from flownb.displays.flows import parameters_table
+    from flownb.displays.parts import Shown
 
-    click.echo(parameters_text(flow))
+    show(Shown([parameters_table(flow)]))
 
 
 @click.command("version")
@@ -196,7 +197,7 @@ def _content_json(flow: Flow) -> dict[str, Any]:
 
 
 def _parameters_json(flow: Flow) -> list[dict[str, Any]]:
-    from flownb.ui.display import shown_parameters
+    from flownb.displays.flows import shown_parameters
 
     return [
         {

@@ -142,7 +142,7 @@ def _settle(stream: TextIO | None) -> None:
 
 def _say(message: str) -> None:
     from flownb.cli.printing import say
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     say(f"flownb: {visible(message, lines=True)}")
 

@@ -10,7 +10,7 @@ import click
 
 from flownb.cli.completing import complete_output, complete_run
 from flownb.cli.looking import project_option
-from flownb.cli.printing import output_text, print_json, run_json, say, terminal_text
+from flownb.cli.printing import output_text, print_json, run_json, say, show, terminal_text
 
 _LOOK_EVERY = 0.2  # seconds
 _STATES = ("Pending", "Running", "Success", "Failed", "Cancelled", "Crashed")
@@ -31,7 +31,7 @@ def runs_command(
 ) -> None:
     """List the runs of this project, the newest first."""
     from flownb.cli.looking import records_of
-    from flownb.runs.show import runs_text
+    from flownb.runs import Project, RecordStore, Run, Runs
     from flownb.storage import open_storage
 
     if flow is not None and "#" in flow:
@@ -41,7 +41,8 @@ def runs_command(
     if as_json:
         print_json([run_json(record) for record in records])
     elif records:
-        click.echo(runs_text(records))
+        store = RecordStore(Project.of(project))
+        show(Runs(Run(record, store) for record in records).shown())
     else:
         where = f" in {project.resolve()}; those of a notebook elsewhere are in its project: --project FOLDER"
         say("no runs are recorded" + (" that are like that" if flow or state or source else where))

@@ -113,8 +113,8 @@ def outputs_of(folder: Path, record: RunRecord) -> list[OutputRecord]:
 def _find_zombies(store: RecordStore) -> None:
     """Record runs whose supervisor died as `Crashed`; who may not write there can look all the same."""
     from flownb.cli.printing import say
+    from flownb.displays.wording import visible
     from flownb.errors import RecordError
-    from flownb.runs.markup import visible
 
     try:
         store.find_zombies()

@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flownb.displays.parts import Shown
     from flownb.runs.record import OutputRecord, RunRecord
 
 _PREVIEW_LINES = 8
@@ -48,9 +49,15 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def show(shown: Shown) -> None:
+    """Show something on standard output: as wide as the terminal, in its colours, where it is one."""
+    width = terminal_width()
+    click.echo(shown.to_text(width, colour=width is not None))
+
+
 def terminal_text(text: str) -> str:
     """Return text as a terminal may show it: colours and line ends stay, other control characters show."""
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     parts = _COLOUR.split(text.replace("\r\n", "\n"))
     return "".join(part if number % 2 else visible(part, lines=True) for number, part in enumerate(parts))
@@ -58,8 +65,8 @@ def terminal_text(text: str) -> str:
 
 def output_text(output: OutputRecord, folder: Path) -> str:
     """Write one output for people: name, type, size, and a few lines of what it is, or where."""
-    from flownb.runs.markup import size_text, visible
-    from flownb.runs.show import NOT_TRUSTED
+    from flownb.displays.outputs import NOT_TRUSTED
+    from flownb.displays.wording import size_text, visible
 
     title = f"{visible(output.name)} · {visible(output.type)}"
     if output.needs_trust:

@@ -113,11 +113,11 @@ def run_command(
     Exit status: 0 success, 1 the flow failed, 2 it could not be started, 130 it was cancelled.
     """
     from flownb.cli.looking import project_of
+    from flownb.displays.wording import visible
     from flownb.document import import_nbformat
     from flownb.environments.asking import asked_by
     from flownb.environments.chosen import changed_environment, environment_for
     from flownb.environments.signals import interrupted_by_signals
-    from flownb.runs.markup import visible
     from flownb.storage import open_flow
     from flownb.storage.trust import allow_once
     from flownb.storage.variables import flow_told, parameters_told
@@ -208,8 +208,8 @@ def _progress(*, quiet: bool) -> Iterator[Any]:
 
 
 def _print_run(run: Run) -> None:
-    from flownb.runs.markup import visible
-    from flownb.runs.show import callback_error_text
+    from flownb.displays.run import callback_error_text
+    from flownb.displays.wording import visible
 
     for output in run.outputs.records:
         click.echo(output_text(output, run.record.outputs_folder))

@@ -31,8 +31,8 @@ def copy_command(source: str, target: str, *, replace: bool) -> int:
     same content is left out; of a STORE, what is there with another content too, and named (status 1).
     """
     from flownb.cli.copying import copy_flow, what_to_copy
+    from flownb.displays.wording import visible
     from flownb.errors import FlownbError
-    from flownb.runs.markup import visible
 
     todo = what_to_copy(source, target, replace=replace)
     copied, problems = [], []
@@ -63,8 +63,8 @@ def _only_one(todo: Copying) -> bool:
 
 def _copied_text(todo: Copying, copied: Sequence[str]) -> str:
     """Say what was copied, and what was there already."""
-    from flownb.runs.markup import visible
-    from flownb.ui.versions import short_location
+    from flownb.displays.versions import short_location
+    from flownb.displays.wording import visible
 
     where = visible(todo.storage.name)
     old = set(todo.there.values())
@@ -96,7 +96,7 @@ def push_command(store: str) -> None:
 
     Where somebody else changed the same flow, nothing is sent: `flownb pull` tells how to choose.
     """
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     storage = _with_remote(store)
     told = storage.push()
@@ -112,7 +112,7 @@ def push_command(store: str) -> None:
 )
 def pull_command(store: str, *, take: str | None) -> None:
     """Take over what others pushed to the remote of STORE, a Git repository."""
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
 
     storage = _with_remote(store)
     told = storage.pull(take=take)

@@ -54,8 +54,8 @@ def trust_command(
 
 
 def _trust_runs(project: Path, names: Sequence[str]) -> None:
+    from flownb.displays.wording import visible
     from flownb.runs import Run, Runs
-    from flownb.runs.markup import visible
 
     runs = (
         Runs.load(project=project, limit=None)
@@ -72,8 +72,8 @@ def _trust_runs(project: Path, names: Sequence[str]) -> None:
 
 
 def _list() -> None:
-    from flownb.cli.printing import say
-    from flownb.runs.markup import text_table
+    from flownb.cli.printing import say, show
+    from flownb.displays.parts import Shown, Table
     from flownb.storage.trust import trusted_storages
 
     trusted = trusted_storages()
@@ -81,12 +81,12 @@ def _list() -> None:
         say("you trust no store from elsewhere")
         return
     rows = [(each.identity, each.origin, each.since) for each in trusted]
-    click.echo(text_table(("store", "from", "since"), rows, limit=120))
+    show(Shown([Table(("store", "from", "since"), rows)]))
 
 
 def _forget(store: str) -> None:
+    from flownb.displays.wording import visible
     from flownb.errors import StorageError
-    from flownb.runs.markup import visible
     from flownb.storage import trust
     from flownb.storage.naming import store_named
 
@@ -102,7 +102,7 @@ def _forget(store: str) -> None:
 
 
 def _trust(store: str) -> None:
-    from flownb.runs.markup import visible
+    from flownb.displays.wording import visible
     from flownb.storage import trust
     from flownb.storage.naming import store_named
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flownb.cli.completing import complete_reference
-from flownb.cli.printing import print_json, terminal_width
+from flownb.cli.printing import print_json, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flownb.displays.versions import VersionRow
     from flownb.runs.record import RunRecord
     from flownb.storage.compare import FlowDiff
     from flownb.storage.naming import Named
     from flownb.storage.versions import Version
-    from flownb.ui.versions import VersionRow
 
 _RUNS_READ = 2_000  #: so many of a flow's newest runs are looked at for the history
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -36,8 +36,8 @@ def history_command(reference: str, *, limit: int, as_json: bool) -> None:
 
     With a version in REF, that one and those before it.
     """
+    from flownb.displays.versions import version_list, version_rows
     from flownb.storage.naming import named
-    from flownb.ui.versions import version_list, version_rows
 
     flow = named(reference)
     versions = _from_asked(flow, flow.storage.history(flow.name))
@@ -46,8 +46,7 @@ def history_command(reference: str, *, limit: int, as_json: bool) -> None:
         print_json([_row_json(row) for row in rows])
         return
     more = len(versions) - len(rows)
-    shown = version_list(flow.name, rows, where=flow.storage.name, more=more, width=terminal_width())
-    click.echo(shown.text)
+    show(version_list(flow.name, rows, where=flow.storage.name, more=more))
 
 
 @click.command("diff")
@@ -72,10 +71,10 @@ def diff_command(old: str, new: str | None, *, as_text: bool, as_json: bool) -> 
 @_reference
 def restore_command(reference: str) -> None:
     """Make the version that REF names the newest again; those since stay in the history."""
+    from flownb.displays.versions import short_location
+    from flownb.displays.wording import visible
     from flownb.errors import StorageError
-    from flownb.runs.markup import visible
     from flownb.storage.naming import named
-    from flownb.ui.versions import short_location
 
     flow = named(reference)
     if flow.version is None:
@@ -94,8 +93,8 @@ def restore_command(reference: str) -> None:
 @_reference
 def remove_command(reference: str) -> None:
     """Remove the flow REF from its store; its versions stay in the history, and can be restored."""
+    from flownb.displays.wording import visible
     from flownb.errors import StorageError
-    from flownb.runs.markup import visible
     from flownb.storage.naming import named
 
     flow = named(reference)
@@ -113,9 +112,9 @@ def remove_command(reference: str) -> None:
 @click.argument("tag", metavar="TAG")
 def tag_command(reference: str, tag: str) -> None:
     """Give the version that REF names the name TAG: STORE#NAME@TAG is it from then on."""
-    from flownb.runs.markup import visible
+    from flownb.displays.versions import short_location
+    from flownb.displays.wording import visible
     from flownb.storage.naming import named
-    from flownb.ui.versions import short_location
 
     flow = named(reference)
     location = flow.storage.resolve(flow.location)
@@ -139,8 +138,8 @@ def _runs_of(flow: Named) -> list[RunRecord]:
 
     from flownb.cli.looking import records_of
     from flownb.cli.printing import say
+    from flownb.displays.wording import visible
     from flownb.errors import FlownbError, RecordError
-    from flownb.runs.markup import visible
 
     try:
         folder = flow.storage.get_flow(flow.name).folder

@@ -237,20 +237,29 @@ class Environment(BaseModel, ABC):
         return sorted(name for name in super().__dir__() if name.startswith("__") or name not in _PYDANTICS)
 
     def __repr__(self) -> str:
-        from flownb.callbacks.base import name_of
-
-        told = []
-        for name, field in type(self).model_fields.items():
-            value = getattr(self, name)
-            if value == field.get_default(call_default_factory=True):
-                continue
-            if name in ("on_start", "on_exit"):
-                told.append(f"{name}=[{', '.join(map(name_of, value))}]")
-            else:
-                told.append(f"{name}={reprlib.repr(value)}")
-        return f"{type(self).__name__}({', '.join(told)})"
+        told = ", ".join(f"{name}={value}" for name, value in self._told().items())
+        return f"{type(self).__name__}({told})"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from flownb.displays.parts import Line, Shown, Table, code, muted
+
+        rows = [(code(name), code(value)) for name, value in self._told().items()]
+        table = Table(("option", "value"), rows) if rows else Line(muted("with the options that all have"))
+        return Shown([Line(code(type(self).__name__), "title"), table]).html
+
+    def _told(self) -> dict[str, str]:
+        """Return the options that were set, as short texts."""
+        from flownb.callbacks.base import name_of
+
+        told = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value != field.get_default(call_default_factory=True):
+                callbacks = name in ("on_start", "on_exit")
+                told[name] = f"[{', '.join(map(name_of, value))}]" if callbacks else reprlib.repr(value)
+        return told
 
 
 _PYDANTICS = frozenset(dir(BaseModel))

@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flownb.displays.outputs import output_parts
+from flownb.displays.parts import Line, Shown, muted
 from flownb.errors import OutputError, OutputNotFoundError, RecordError
-from flownb.runs import show
-from flownb.runs.markup import block, muted
 from flownb.runs.signing import Key
 from flownb.runs.states import State
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from flownb.displays.parts import Picture
     from flownb.runs.record import OutputRecord, RunRecord, StepRecord
 
 
@@ -99,10 +100,15 @@ class Outputs(Mapping[str, Any]):
         return f"its step `{name}` did not finish ({step.state})"
 
     def __repr__(self) -> str:
-        return show.outputs_text(self.records)
+        return self._shown({}).text
 
     def _repr_html_(self) -> str:
-        return block(show.outputs_table_html(self.records) or muted("no outputs"))
+        from flownb.runs.beside import pictures
+
+        return self._shown(pictures(self._folder, self.records)).html
+
+    def _shown(self, pictures: Mapping[str, Picture]) -> Shown:
+        return Shown(output_parts(self.records, pictures) or [Line(muted("no outputs"))])
 
 
 def read_output(record: OutputRecord, folder: Path, run: str = "") -> Any:

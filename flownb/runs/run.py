@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from flownb.displays.run import error_lines, run_card
+from flownb.displays.wording import shorten, visible
 from flownb.errors import ParametersRefusedError, RecordError, RunFailedError
-from flownb.runs import show
 from flownb.runs.liveness import cancel_requested, request_cancel
-from flownb.runs.markup import shorten, visible
 from flownb.runs.outputs import Outputs
 from flownb.runs.project import Project
 from flownb.runs.states import State
@@ -193,6 +193,13 @@ class Run:
         except OSError as error:
             raise RecordError(f"{self._record.log} cannot be read: {error.strerror or error}") from error
 
+    @property
+    def link(self) -> Path | None:
+        """A link to the executed notebook that Jupyter opens, where one can be made; it is made now."""
+        from flownb.runs.beside import linked
+
+        return linked(self._store.project, self.record)
+
     def refresh(self) -> Self:
         """Read the record again; a run whose supervisor died is found to be `Crashed` here."""
         self._latest()
@@ -253,7 +260,7 @@ class Run:
             raise ParametersRefusedError(record.error.message, run=self)
         lines = [f"flow `{visible(record.flow)}` ended as {record.state}"]
         if record.error is not None:
-            first, *rest = show.error_lines(record.error)
+            first, *rest = error_lines(record.error)
             lines = [f"{lines[0]} in {first}" if record.error.step else f"{lines[0]}: {first}", *rest]
         if record.notebook.exists():
             lines.append(f"executed notebook: {record.notebook}")
@@ -274,7 +281,10 @@ class Run:
         return f"<Run {visible(self.id)}: {shorten(self.flow, 100)}, {self._record.state}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else show.run_text(self._latest(), self.outputs.records))
+        printer.text(repr(self) if cycle else run_card(self._latest(), self.outputs.records).text)
 
     def _repr_html_(self) -> str:
-        return show.run_html(self._latest(), self.outputs.records)
+        from flownb.runs.beside import beside
+
+        record, outputs = self._latest(), self.outputs.records
+        return run_card(record, outputs, beside(self._store.project, record, outputs)).html

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
+from flownb.displays.runs import runs_table
 from flownb.errors import MissingExtraError
-from flownb.runs import show
 from flownb.runs.project import Project
 from flownb.runs.run import Run
 from flownb.runs.store import RecordStore
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from flownb.displays.parts import Shown
     from flownb.runs.record import OutputRecord
     from flownb.runs.states import State
 
@@ -75,13 +76,26 @@ class Runs(list[Run]):
         return Runs(found) if isinstance(found, list) else found
 
     def __repr__(self) -> str:
-        return show.runs_text([run.record for run in self])
+        return self.shown().text
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's signature
         printer.text(repr(self))
 
     def _repr_html_(self) -> str:
-        return show.runs_html([run.record for run in self])
+        return self.shown(linked=True).html
+
+    def shown(self, *, linked: bool = False) -> Shown:
+        """Return the table that is shown; `linked` makes the executed notebooks ones that Jupyter opens."""
+        from flownb.runs import beside
+
+        records = [run.record for run in self]
+        documents = {record.digest: record.document for record in records}
+        return runs_table(
+            records,
+            outputs={run.id: run.outputs.records for run in self},
+            defaults={digest: beside.defaults(document) for digest, document in documents.items()},
+            links={run.id: beside.address(run.link) for run in self} if linked else None,
+        )
 
 
 _COLUMNS = ("id", "flow", "source", "state", "started", "seconds")

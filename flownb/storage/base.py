@@ -411,6 +411,15 @@ class Storage(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    def _repr_html_(self) -> str:
+        """Show the names and newest versions of its flows; no flow is read for that."""
+        from flownb.displays.parts import Line, Shown, Table, code, muted
+        from flownb.displays.versions import short_version
+
+        rows = [(code(name), code(short_version(version))) for name, version in self._newest().items()]
+        parts = [Line((code(type(self).__name__), f" {self.name}"), "title")]
+        return Shown([*parts, Table(("flow", "version"), rows) if rows else Line(muted("no flows"))]).html
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what `serialize` tells, so that no secret is in it."""
         return type(self).from_serialized, (self.serialize(),)

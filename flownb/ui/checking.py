@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flownb.runs.markup import block, code, escape, html_table, muted, text_table, visible
-from flownb.ui.markup import Shown
+from flownb.displays.parts import Line, Shown, Span, Table, code, muted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flownb.environments.checking import Check, Compared
+    from flownb.environments.checking import Check
     from flownb.flow import Flow
     from flownb.ui.live import LiveNotebook
 
 _SIGNS = {"equal": "✓", "close": "✓", "differs": "✗", "unknown": "?"}
-_GOOD, _BAD = "var(--jp-success-color1,#388e3c)", "var(--jp-error-color1,#d32f2f)"
 _HEADERS = ("", "step", "", "name", "here and in the run")
 
 
 def check_table(check: Check) -> Shown:
     """Show what a check found: a line, and a row for each value that was compared."""
-    sign, colour = ("✓", _GOOD) if check.good else ("✗", _BAD)
-    head = f'<div><span style="color:{colour}">{sign}</span> {escape(check.headline)}</div>'
+    sign = Span("✓", "good") if check.good else Span("✗", "bad")
     rows = [
-        (_SIGNS[one.verdict], code(one.step), muted(one.role), code(one.name), escape(_words(one)))
+        (_SIGNS[one.verdict], code(one.step), muted(one.role), code(one.name), one.words or one.verdict)
         for one in check.compared
     ]
-    text = f"{sign} {visible(check.headline)}"
-    plain = [(_SIGNS[one.verdict], one.step, one.role, one.name, _words(one)) for one in check.compared]
-    if plain:
-        text += "\n" + text_table(_HEADERS, plain, limit=100)
-    return Shown(block(head + html_table(_HEADERS, rows)), text)
-
-
-def _words(one: Compared) -> str:
-    return one.words or one.verdict
+    return Shown([Line((sign, f" {check.headline}")), *([Table(_HEADERS, rows)] if rows else [])])
 
 
 def show_check(live: LiveNotebook, flow: Flow, marks: Mapping[str, Any], given: Mapping[str, Any]) -> Check:
@@ -78,7 +67,7 @@ class _Display:
         """Show which step is at work, where that is another one."""
         if self._changes and step != self._last:
             text = f"checking {flow}: step {step} …" if step else f"checking {flow} …"
-            self.show(Shown(block(muted(escape(text))), visible(text)))
+            self.show(Shown([Line(muted(text))]))
             self._last = step
 
     def show(self, shown: Shown) -> None:

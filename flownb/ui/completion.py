@@ -171,7 +171,7 @@ def offers_of(magics: FlowMagics, cell: str) -> Offers:
         return {**storage.flows, **(kept.flows if kept is not None else {})}
 
     def versions(flow: str) -> Iterable[str]:
-        from flownb.ui.versions import short_version
+        from flownb.displays.versions import short_version
 
         kept = live.keeping.storage
         found = kept.history(flow)[:_VERSIONS_OFFERED] if kept is not None and flow in kept else ()

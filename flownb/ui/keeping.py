@@ -7,11 +7,11 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flownb.displays.versions import short_location, short_version
+from flownb.displays.wording import visible
 from flownb.errors import FlowNotFoundError, NotTrustedError, StorageError
-from flownb.runs.markup import visible
 from flownb.storage.directory_options import scheme_of, shown_url
 from flownb.storage.trust import trusts_url
-from flownb.ui.versions import short_location, short_version
 
 if TYPE_CHECKING:
     from flownb.flow import Flow

@@ -259,7 +259,7 @@ class LiveNotebook:
         return {**marks_of(step.outputs, self.shell.user_ns), **marks_of(shown, shown)}
 
     def _keep(self, pending: _Pending, captured: Captured, given: Mapping[str, Any]) -> None:
-        from flownb.ui.capturing import Replayed, capture_summary
+        from flownb.displays.captures import Replayed, capture_summary
 
         header = captured.cell.header
         cell_id = getattr(pending.info, "cell_id", None)

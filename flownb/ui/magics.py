@@ -7,8 +7,9 @@ import shlex
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from flownb.displays.parts import Shown, amber
+from flownb.displays.wording import visible
 from flownb.errors import CaptureError, FlownbError, FlowNotFoundError, RunFailedError
-from flownb.runs.markup import visible
 from flownb.storage.reference import location, split_location
 from flownb.ui.extension import USAGE
 from flownb.ui.live import MISPLACED
@@ -95,7 +96,7 @@ class FlowMagics:
 
     def list_flows(self, words: list[str]) -> Any:
         """List the flows of this notebook, with their last runs."""
-        from flownb.ui.display import flow_list
+        from flownb.displays.flows import flow_list
 
         _none(words, "%flow list")
         storage = LiveStorage(self.live)
@@ -111,13 +112,11 @@ class FlowMagics:
         )
 
     def show(self, words: list[str]) -> Any:
-        """Show what was captured and how, with the graph of the steps."""
-        from flownb.ui.display import flow_card
+        """Show what was captured and how, with a drawing of the steps."""
+        from flownb.displays.flows import flow_card
 
         storage, flow = self._flow(_one(words, "%flow show NAME"))
-        card = flow_card(flow, where=storage.name, notes=storage.notes(flow))
-        self.live.shell.display_pub.publish(card._repr_mimebundle_())
-        return flow.graph
+        return flow_card(flow, where=storage.name, notes=storage.notes(flow))
 
     def run(self, words: list[str]) -> Run:
         """Run a flow with live progress. A run that fails is an error, after its display."""
@@ -160,8 +159,9 @@ class FlowMagics:
             try:
                 run.raise_for_state()
             except RunFailedError as error:
+                told = str(error).replace(str(run.notebook), str(run.link or run.notebook))
                 raise RunFailedError(
-                    f"{error}\n`run = %flow last` gives the run, %flow logs last what it printed",
+                    f"{told}\n`run = %flow last` gives the run, %flow logs last what it printed",
                     run=run,
                 ) from None
         return run
@@ -182,11 +182,10 @@ class FlowMagics:
         raise _Stopped(f"run {run.id} was cancelled; `%flow last` gives it")
 
     def _tell(self, notes: Sequence[str]) -> None:
-        """Show what makes a flow stale, where something does."""
-        from flownb.ui.markup import amber_lines
-
+        """Show lines that the person should see, such as what makes a flow stale."""
         if notes:
-            self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
+            shown = Shown([amber(note) for note in notes])
+            self.live.shell.display_pub.publish(shown._repr_mimebundle_())
 
     def check(self, words: list[str]) -> None:
         """Run a flow isolated, and compare what it reads and gives with what that was at its capture."""
@@ -219,7 +218,7 @@ class FlowMagics:
 
     def history(self, words: list[str]) -> Any:
         """Show the versions of a flow: when, who, what changed, and the runs of each."""
-        from flownb.ui.versions import version_list, version_rows
+        from flownb.displays.versions import version_list, version_rows
 
         storage, name = self._kept(_one(words, "%flow history NAME"))
         versions = storage.history(name)
@@ -229,8 +228,8 @@ class FlowMagics:
 
     def diff(self, words: list[str]) -> Any:
         """Show how the second flow differs from the first, or a flow from the version before it."""
+        from flownb.displays.differences import flow_diff
         from flownb.storage.compare import compare
-        from flownb.ui.comparing import flow_diff
 
         if len(words) not in (1, 2):
             raise FlownbError(
@@ -244,7 +243,7 @@ class FlowMagics:
 
     def restore(self, words: list[str]) -> None:
         """Make an old version of a flow the newest in its storage; the cells here stay as they are."""
-        from flownb.ui.versions import short_location
+        from flownb.displays.versions import short_location
 
         text = _one(words, "%flow restore NAME@VERSION")
         storage, name = self._kept(text)
@@ -376,7 +375,6 @@ class FlowMagics:
         """Return the values that words such as `a=1` give parameters; warn of secrets that they hold."""
         from flownb.errors import ParameterError
         from flownb.parameters import Assignments, Text
-        from flownb.ui.markup import amber_lines
 
         given = Assignments(flow, words, self._value)
         if wanting := given.from_standard_input:
@@ -391,7 +389,7 @@ class FlowMagics:
             for name in given.open_secrets
             if isinstance(values[name], Text)  # else it is that of an expression
         ]:
-            self.live.shell.display_pub.publish(amber_lines(notes)._repr_mimebundle_())
+            self._tell(notes)
         return values
 
     def _value(self, text: Text) -> Any:

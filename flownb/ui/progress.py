@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from flownb.runs.markup import seconds_text, shorten, state_text, visible
+from flownb.displays.wording import seconds_text, shorten, state_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

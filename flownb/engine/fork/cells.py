@@ -205,7 +205,7 @@ class Cells:
         error = cell_error(cell, (name, self._fold.redacted(value)))
         memory = self._session.limits.memory
         if error.ename == "MemoryError" and memory is not None:
-            from flownb.runs.markup import exact_size_text
+            from flownb.displays.wording import exact_size_text
 
             limit = f"the run's memory is limited to {exact_size_text(memory)}"
             error = replace(error, evalue=f"{error.evalue} ({limit})" if error.evalue else limit)

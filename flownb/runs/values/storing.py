@@ -7,7 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from .data import data_formats, read_json, read_literal, read_typed
-from .describing import describe, preview
+from .describing import describe, head, preview
 from .files import Parts, digest_of, file_stem, inside
 from .fitting import Place, Read, SecretError, Write, is_exactly
 from .pickles import check_python, python_mark, read_pickle, write_pickle
@@ -55,7 +55,7 @@ def store(name: str, value: object, folder: str | os.PathLike[str]) -> dict[str,
                 "python": python_mark(),
                 "digest": digest,
                 "preview": preview(value),
-                "detail": {**detail, "files": files},
+                "detail": {**detail, **head(value), "files": files},
             }
     except OSError as error:
         raise ValueError(f"`{name}` cannot be stored in {target}: {error.strerror or error}") from error

@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flownb.displays.parts import Line, Shown, Table, code, muted
+from flownb.displays.wording import shorten, state_text
 from flownb.errors import FlownbError
-from flownb.runs.markup import block, code, escape, muted, nowrap, shorten, state_text, text_table, visible
 from flownb.storage.compare import compare
-from flownb.ui.markup import Shown, titled_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ class VersionRow:
 
     version: Version
     digest: str  #: of its content; empty where that cannot be read
-    what: str  #: what it changed, in a few words that are safe to show
+    what: str  #: what it changed, in a few words
     runs: tuple[RunRecord, ...]  #: newest first
 
 
@@ -70,42 +70,21 @@ def version_rows(
     return rows
 
 
-def version_list(
-    name: str, rows: Sequence[VersionRow], *, where: str, more: int = 0, width: int | None = None
-) -> Shown:
-    """Show a flow's versions, newest first; `more` is how many older ones there are.
-
-    `width` is that of the terminal, where the text is for one: what changed is wrapped to fit it.
-    """
-    texts = [
-        [
-            short_version(row.version.id),
+def version_list(name: str, rows: Sequence[VersionRow], *, where: str, more: int = 0) -> Shown:
+    """Show a flow's versions, newest first; `more` is how many older ones there are."""
+    cells = [
+        (
+            code(short_version(row.version.id)),
             _when(row.version.when),
-            row.version.who,
+            shorten(row.version.who, 60),
             row.what,
             _runs_text(row.runs),
-            _said(name, row.version.message),
-        ]
+            muted(shorten(_said(name, row.version.message), 120)),
+        )
         for row in rows
     ]
-    html = titled_table(
-        f"Versions of {name} in {where}",
-        _HEADERS,
-        [
-            [
-                nowrap(code(version)),
-                nowrap(escape(when)),
-                escape(shorten(who, 60)),
-                escape(what),
-                "<br>".join(nowrap(escape(part)) for part in runs.split(", ") if part),
-                muted(escape(shorten(said, 120))),
-            ]
-            for version, when, who, what, runs, said in texts
-        ],
-    )
-    older = f"and {more} older" if more else ""
-    text = text_table(_HEADERS, texts, limit=70, wrap="what changed", width=width) if texts else ""
-    return Shown(block(html + muted(escape(older))), f"{text}\n{older}".rstrip())
+    table = Table(_HEADERS, cells, f"Versions of {name} in {where}")
+    return Shown([table, *([Line(muted(f"and {more} older"))] if more else [])])
 
 
 def _flow(storage: Storage, version: Version) -> Flow | str | None:
@@ -122,7 +101,7 @@ def _what(version: Version, flow: Flow | str | None, before: Flow | str | None) 
     if version.removed or flow is None:
         return "removed"
     if isinstance(flow, str):
-        return visible(f"cannot be read: {flow}")
+        return f"cannot be read: {flow}"
     if before is None:
         return "added"
     return "changed" if isinstance(before, str) else compare(before, flow).summary()
