@@ -43,9 +43,7 @@ def test_the_cells_of_the_guide_run_and_say_what_it_says(
     march = next(text for source, text in shown.items() if source.startswith("%%flow march"))
     told = next(block for block in texts if block.startswith("✓ captured march"))
     differ = r"version \w+|since .{16} UTC|[\d.]+ k?B"
-    assert _words(re.sub(differ, "", told)) in _words(
-        re.sub(differ, "", march)
-    )
+    assert _words(re.sub(differ, "", told)) in _words(re.sub(differ, "", march))
 
 
 def _words(text: str) -> str:
