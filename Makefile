@@ -55,7 +55,7 @@ demo: $(ANY_INSTALL)
 	$(PY) -m flownb outputs last chart
 
 check: lint types
-	$(PYTEST) --dist loadfile -m "not kernel and not browser" $(ARGS)
+	$(PYTEST) --dist loadfile -m "not kernel and not browser and not long" $(ARGS)
 
 test: lint types browser kernels
 	$(PYTEST) --cov --cov-report=term --no-cov-on-fail $(ARGS)

@@ -18,6 +18,9 @@ from shell import ipython
 from flownb.runs import OutputRecord, Project, RecordStore, RunRecord, State
 from flownb.runs.values import store as store_value
 
+pytestmark = pytest.mark.long
+
+
 COMMAND = [str(Path(sys.executable).with_name("flownb"))]
 ACT = "from pathlib import Path\nPath('{acted}').open('a').write(__name__ + ' ')\n"
 CELLS = (

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
+
 ABOVE = "a = b = 0\ndef f(x): return 1 / x"
 FLOW = "%%flow g\n(a, b)"
 

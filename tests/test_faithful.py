@@ -21,7 +21,10 @@ from flownb.flow import Flow
 from flownb.storage import open_storage
 
 # pandas announces that what people write is to change: no concern of a flow's
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PandasChangeWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore::pandas.errors.PandasChangeWarning"),
+]
 
 
 @pytest.mark.parametrize("name", CORPUS)

@@ -13,6 +13,9 @@ from git_repositories import assert_whole, flow, git, work_tree
 from flownb.errors import FlowNotFoundError, StorageError
 from flownb.storage.git import GitStorage
 
+pytestmark = pytest.mark.long
+
+
 DAYS = ("2024-03-01T12:00:00+00:00", "2024-03-05T12:00:00+00:00", "2024-03-09T12:00:00+00:00")
 
 

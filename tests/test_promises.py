@@ -34,6 +34,9 @@ from flownb.testing.flows import sample
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
+
 SALES = flow("sales", Step("sum", "total = n * 2", ("total",)), parameters=(Parameter("n", "int", "1"),))
 
 

@@ -43,6 +43,9 @@ from flownb.runs.values import store as store_value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.long
+
+
 ROOT = Path(__file__).parent.parent
 ACTED: list[str] = []
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def notebook(project: Path) -> Iterator[Shell]:
