@@ -187,7 +187,9 @@ def test_the_command_line_tells_it_in_one_line_with_the_status_of_a_mistake(job:
     assert "Traceback" not in done.output
     listed = json.loads(call("runs", "--json").stdout)[0]
     assert listed["parameters"] == {"n": 1000, "color": "BLUE"}
-    assert "n=1000" in call("runs").output
+    shown = call("runs").output
+    assert "n=1000" in shown
+    assert "color=BLUE" in shown
 
 
 @pytest.mark.kernel
