@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,6 +126,8 @@ def test_what_cannot_be_written_down_is_made_again(made: str, project: Path) -> 
     cleared = save(live.cells, project / "cleared.ipynb", outputs=False)
     assert flow.digest == stored(cleared, "f").digest
     assert {name: render(value) for name, value in flow.run().items()}
+    del live, flow
+    gc.collect()  # what the notebook leaves open is told of here, and not in another test
 
 
 def test_a_cell_that_failed_counts_up_to_its_error(project: Path) -> None:
